@@ -1,0 +1,118 @@
+"""Columns: named arrays of equal length, the one form in which data moves between the wire, the engine and the model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from modelport.errors import ModelError
+
+Array: TypeAlias = npt.NDArray[np.generic]
+"""Any numpy array. Strings are object arrays of ``str`` or ``None`` (missing)."""
+
+Span: TypeAlias = tuple[int, int]
+"""Half-open row range of one call within a batch."""
+
+Signature: TypeAlias = tuple[tuple[str, str, tuple[int, ...]], ...]
+"""What two Columns must share to be joined: names in order, dtypes, trailing shapes."""
+
+
+class Columns(Mapping[str, Array]):
+    """Named arrays whose first axis, the rows, is equally long.
+
+    Shapes: each array is (rows, ...). Order of names is kept and is part of the signature.
+    Raises: ValueError if the first axes differ or an array has none.
+    """
+
+    __slots__ = ("_arrays", "rows")
+
+    rows: int
+
+    def __init__(self, arrays: Mapping[str, Array]) -> None:
+        rows = -1
+        for name, array in arrays.items():
+            length = array.shape[0] if array.ndim else -2
+            if rows == -1:
+                rows = length
+            if length != rows or length < 0:
+                raise ValueError(f'column "{name}" has shape {array.shape}, the columns before it have {rows} rows')
+        self._arrays = dict(arrays)
+        self.rows = max(rows, 0)
+
+    def __getitem__(self, name: str) -> Array:
+        return self._arrays[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    def __repr__(self) -> str:
+        inside = ", ".join(f"{name}: {array.dtype}{list(array.shape)}" for name, array in self._arrays.items())
+        return f"Columns({inside})"
+
+    @property
+    def signature(self) -> Signature:
+        """What must be equal for two Columns to be joined. Cost: about a microsecond for one column."""
+        return tuple((name, array.dtype.str, array.shape[1:]) for name, array in self._arrays.items())
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by the arrays; a string counts its characters, not its object."""
+        total = 0
+        for array in self._arrays.values():
+            if array.dtype == object:
+                total += sum(len(value) if isinstance(value, str) else 8 for value in array.reshape(-1))
+            else:
+                total += array.nbytes
+        return total
+
+    def select(self, names: Sequence[str]) -> Columns:
+        """Return the named columns, in the order asked for. Raises: KeyError for an unknown name."""
+        return Columns({name: self._arrays[name] for name in names})
+
+    def slice(self, start: int, stop: int) -> Columns:
+        """Return rows start..stop as views."""
+        return Columns({name: array[start:stop] for name, array in self._arrays.items()})
+
+
+def concat(parts: Sequence[Columns]) -> Columns:
+    """Join calls of one signature into a batch, in order.
+
+    Raises: ValueError if there is no part or a name is missing from one.
+    Cost: one copy; a single part is returned as it is.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    if not parts:
+        raise ValueError("nothing to join")
+    return Columns({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+
+
+def spans(parts: Sequence[Columns]) -> list[Span]:
+    """Return the row range of each part within their concatenation."""
+    out: list[Span] = []
+    start = 0
+    for part in parts:
+        out.append((start, start + part.rows))
+        start += part.rows
+    return out
+
+
+def split(columns: Columns, ranges: Sequence[Span]) -> list[Columns]:
+    """Cut a batch's output back into one Columns for each call.
+
+    Shapes: arrays are (rows, ...); ranges are half-open, in order, and cover 0..rows.
+    Raises: ModelError if the ranges do not cover the rows.
+    Cost: views, no copy.
+    """
+    expected = ranges[-1][1] if ranges else 0
+    if columns.rows != expected:
+        raise ModelError(f"the model answered {columns.rows} rows for {expected}; it must answer one row for each row it is given")
+    if len(ranges) == 1:
+        return [columns]
+    return [columns.slice(start, stop) for start, stop in ranges]

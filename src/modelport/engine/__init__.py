@@ -1,0 +1,1 @@
+"""Queue, batcher and workers of one model version."""

@@ -1,0 +1,1 @@
+"""Our own HTTP front: protocol, routes, pages."""

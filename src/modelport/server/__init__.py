@@ -1,0 +1,1 @@
+"""Composition roots: where the graph of objects is built, top to bottom."""

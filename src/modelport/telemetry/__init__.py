@@ -1,0 +1,1 @@
+"""Logs and metrics, declared in one place each."""

@@ -1,0 +1,1 @@
+"""Bytes to typed, checked Columns and back; pure, one module a dialect."""
