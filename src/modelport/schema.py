@@ -89,7 +89,7 @@ class Field:
         if not isinstance(categories, list | tuple):
             raise ManifestError(f'{where} "{name}": "categories" must be a list, found {categories!r}')
         values["categories"] = tuple(categories)
-        return cls(**cast("dict[str, object]", values))  # type: ignore[arg-type]  # each key was checked against the fields above
+        return cls(**values)  # type: ignore[arg-type]  # each key was checked against the fields above
 
 
 @dataclass(frozen=True, slots=True)
