@@ -39,9 +39,7 @@ class Network(Protocol):
         ...
 
 
-def get_sentiment_DL(
-    prd_model: Network, text_data: pd.DataFrame, word_idx: Mapping[str, int]
-) -> pd.DataFrame:
+def get_sentiment_DL(prd_model: Network, text_data: pd.DataFrame, word_idx: Mapping[str, int]) -> pd.DataFrame:
     """Score every row of a frame with columns `ref` and `text` in one call of the network.
 
     Returns a new frame with the columns `ref` and `Sentiment_Score`, row for row in the caller's
@@ -59,7 +57,7 @@ def get_sentiment_DL(
 
 
 def words(text: object) -> list[str]:
-    """Return at most the first 56 words of a text: runs of `\\w`, lower-cased.
+    r"""Return at most the first 56 words of a text: runs of `\w`, lower-cased.
 
     A missing text (None, NaN, NA) has no words.
     """
@@ -135,4 +133,4 @@ def _round2(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 if __name__ == "__main__":
     import modelport
 
-    modelport.serve(Path(__file__).parent, host="0.0.0.0", port=5005)  # noqa: S104
+    modelport.serve(Path(__file__).parent, host="0.0.0.0", port=5005)
