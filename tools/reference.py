@@ -1,0 +1,143 @@
+"""Writes docs/reference/: the settings, metrics, error codes and commands, each from the code that defines it.
+
+`python tools/reference.py` writes the pages; with `--check` it writes nothing and ends with 1 when a page is not current.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import click
+
+from modelport import errors
+
+FOLDER = Path(__file__).parent.parent / "docs" / "reference"
+NOTE = "<!-- Written by `make docs` from {source}; change it there. -->"
+
+ANSWER = """An answer of type `application/problem+json` with the code and the status, and a list `faults` where several things are wrong.
+*Again* says whether the same request may be sent again."""
+
+
+def page(title: str, source: str, blocks: Iterable[str]) -> str:
+    """Join a page's parts with one empty line between them."""
+    return "\n\n".join([f"# {title}", NOTE.format(source=source), *blocks]) + "\n"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Draw a Markdown table; a bar or line break inside a cell cannot break it."""
+    cells = [[" ".join(cell.split()).replace("|", "\\|") for cell in row] for row in rows]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [list(head), ["---"] * len(head), *cells])
+
+
+def code(text: str) -> str:
+    """Show text as code, or nothing where there is none."""
+    return f"`{text}`" if text else ""
+
+
+def said(thing: object) -> str:
+    """Give a docstring as Markdown."""
+    return (inspect.getdoc(thing) or "").replace("``", "`")
+
+
+def errors_page() -> str:
+    """List every class of the error tree: its code, status and exit code, in the order of the source."""
+    classes = [
+        kind
+        for kind in vars(errors).values()
+        if inspect.isclass(kind) and issubclass(kind, errors.ModelportError) and kind is not errors.ModelportError
+    ]
+    # A file's way never crosses the wire: a command ends with these.
+    of_files = [kind for kind in classes if kind.exit_code != errors.ModelportError.exit_code or kind is errors.LoadError]
+    answers = [
+        (code(kind.code), str(kind.status), "yes" if kind.retryable else "no", said(kind)) for kind in classes if kind not in of_files
+    ]
+    internal = (
+        code(errors.ModelportError.code),
+        str(errors.ModelportError.status),
+        "no",
+        "A fault of the server itself; its log has the details.",
+    )
+    endings = [(code(kind.code), str(kind.exit_code), said(kind)) for kind in of_files]
+    return page(
+        "Errors",
+        "`modelport.errors`",
+        [
+            "Codes are stable: programs may rely on them. Messages are for people and may change.",
+            "## What a client gets",
+            ANSWER,
+            table(("code", "status", "again", "meaning"), [*answers, internal]),
+            "## How a command ends",
+            "`0` is success. `1` is a failed check or prediction.",
+            table(("code", "exit code", "meaning"), endings),
+        ],
+    )
+
+
+def option_row(option: click.Option) -> tuple[str, str, str, str]:
+    """Describe one option of a command: its spellings, environment variable, default and help."""
+    spelled = ", ".join(code(name) for name in (*option.opts, *option.secondary_opts))
+    kind = option.type
+    choices = "|".join(str(choice) for choice in kind.choices) if isinstance(kind, click.Choice) else ""
+    default = option.default
+    # Click marks "no default" with an object of its own, which is nothing that a reader could type.
+    shown = "" if default is None or default is False or default == () or type(default).__name__ == "Sentinel" else str(default)
+    variable = option.envvar if isinstance(option.envvar, str) else ""
+    wanted = f"{spelled} {code(choices)}".strip()
+    return wanted, code(variable), code(shown if not callable(default) else ""), option.help or ""
+
+
+def command_blocks(name: str, command: click.Command) -> list[str]:
+    """Describe one command: usage line, help, options."""
+    context = click.Context(command, info_name=name)
+    usage = " ".join([name, *command.collect_usage_pieces(context)])
+    options = [option_row(param) for param in command.get_params(context) if isinstance(param, click.Option) and not param.hidden]
+    head = ("option", "environment", "default", "meaning")
+    return [f"## `{name}`", f"    {usage}", inspect.cleandoc(command.help or command.short_help or ""), table(head, options)]
+
+
+def cli_page() -> str:
+    """List every command with its options, from the command tree that runs."""
+    from modelport.cli import main
+
+    root = main
+    if not isinstance(root, click.Group):
+        raise TypeError("modelport.cli.main is no click group")
+    context = click.Context(root, info_name="modelport")
+    blocks = [inspect.cleandoc(root.help or "")]
+    for name in root.list_commands(context):
+        command = root.get_command(context, name)
+        if command is not None and not command.hidden:
+            blocks += command_blocks(f"modelport {name}", command)
+    return page("Commands", "`modelport.cli`", blocks)
+
+
+PAGES = {"errors.md": errors_page, "cli.md": cli_page}
+
+
+def main() -> int:
+    """Write the pages, or compare them with what is there."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a page is not current")
+    only_check = parser.parse_args().check
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    stale = []
+    for name, make in PAGES.items():
+        path = FOLDER / name
+        text = make()
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            stale.append(name)
+            if not only_check:
+                path.write_text(text, encoding="utf-8")
+    if only_check and stale:
+        print(f"docs/reference is not current: {', '.join(stale)}. Run make docs and commit what it writes.", file=sys.stderr)
+        return 1
+    print(f"docs/reference: {len(PAGES)} pages, {'current' if only_check or not stale else 'written: ' + ', '.join(stale)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
