@@ -109,6 +109,13 @@ class TooLarge(ModelportError):
     status = 413
 
 
+class UriTooLong(ModelportError):
+    """The request target is longer than the limit."""
+
+    code = "uri_too_long"
+    status = 414
+
+
 class UnsupportedMedia(ModelportError):
     """The content type or content encoding is not one that this path takes."""
 
