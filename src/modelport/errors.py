@@ -21,6 +21,7 @@ what was expected, where, and what to do. It is shown to clients, so it holds no
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -240,3 +241,15 @@ class LoadError(ModelportError):
 
     code = "load_failed"
     exit_code = 1
+
+
+_PATH_LIKE = re.compile(r"(?:[A-Za-z]:)?(?:[\\/][\w.@+~ -]+){2,}[\\/]?")
+_LIMIT_REASON_CHARS = 300
+
+
+def public_reason(error: BaseException) -> str:
+    """Say what a foreign exception says, fit for clients: its class and first line, without paths, at most 300 characters."""
+    lines = str(error).strip().splitlines()
+    first = _PATH_LIKE.sub("<path>", lines[0] if lines else "")
+    text = f"{type(error).__name__}: {first}" if first else type(error).__name__
+    return text if len(text) <= _LIMIT_REASON_CHARS else text[: _LIMIT_REASON_CHARS - 1] + "…"

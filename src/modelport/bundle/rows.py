@@ -1,0 +1,101 @@
+"""Columns to what user code works on (frame, matrix) and back; one place, nothing per row that can be done per batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+import numpy as np
+
+from modelport.columns import Array, Columns
+from modelport.errors import MissingExtra, ModelError
+from modelport.schema import Schema
+
+
+def frame(columns: Columns) -> object:
+    """Return a pandas.DataFrame with index 0…n−1; strings stay Python strings (object dtype). Raises: MissingExtra."""
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise MissingExtra(
+            "a hook that works on a pandas.DataFrame needs pandas; install it with `pip install 'modelport[table]'`"
+        ) from error
+    data = {
+        name: pd.Series(array, dtype=array.dtype, copy=False) if array.ndim == 1 else pd.Series(list(array))
+        for name, array in columns.items()
+    }
+    return pd.DataFrame(data, index=pd.RangeIndex(columns.rows), copy=False)
+
+
+def matrix(columns: Columns, schema: Schema) -> Array:
+    """Return the features as one array: the tensor itself if there is only one, else (rows, features)."""
+    arrays = [columns[item.name] for item in schema.features]
+    if len(arrays) == 1:
+        return arrays[0] if arrays[0].ndim > 1 else arrays[0][:, None]
+    return np.stack(arrays, axis=1)
+
+
+def result(value: object, rows: int, names: Sequence[str], where: str) -> Columns:
+    """Turn what a hook returned into Columns and check that it has one row for each row.
+
+    A frame and Columns keep their names; an array is named by ``names`` ("prediction" without any).
+    Raises: ModelError naming the hook.
+    """
+    columns = _columns(value, names, where)
+    if columns.rows != rows:
+        raise ModelError(f"{where} returned {columns.rows} rows for {rows}; it must return one row for each row it is given")
+    return columns
+
+
+def _columns(value: object, names: Sequence[str], where: str) -> Columns:
+    try:
+        if isinstance(value, Columns):
+            return Columns({name: _plain(array, where, name) for name, array in value.items()})
+        if isinstance(value, Mapping):
+            return Columns({str(name): _plain(np.asarray(array), where, str(name)) for name, array in value.items()})
+        if hasattr(value, "columns") and hasattr(value, "to_numpy"):  # a frame, without importing pandas to ask
+            labels = [str(label) for label in cast("Sequence[object]", value.columns)]
+            if len(set(labels)) != len(labels):
+                raise ModelError(f"{where} returned a frame in which a column name stands twice; names must be unique")
+            return Columns({label: _plain(value.iloc[:, at].to_numpy(), where, label) for at, label in enumerate(labels)})  # type: ignore[attr-defined]  # a frame
+        array = _plain(np.asarray(value), where, "its result")
+    except ValueError as error:
+        raise ModelError(f"{where} returned {type(value).__name__}, of which no equal-length columns can be made") from error
+    if array.ndim == 0:
+        raise ModelError(f"{where} returned one {type(value).__name__}; expected a frame, an array or Columns with one row for each row")
+    if len(names) > 1 and array.ndim == 2 and array.shape[1] == len(names):
+        return Columns({name: array[:, at] for at, name in enumerate(names)})
+    return Columns({names[0] if len(names) == 1 else "prediction": array})
+
+
+def _plain(array: Array, where: str, name: str) -> Array:
+    """Bring an array to the kinds that travel: numbers, booleans, and object arrays of str or None."""
+    kind = array.dtype.kind
+    if kind in "biuf":
+        return array
+    if kind == "U":
+        return array.astype(object)
+    if kind == "O":
+        return _plain_objects(array, where, name)
+    if kind == "M":
+        return np.datetime_as_string(array.astype("datetime64[us]")).astype(object)
+    raise ModelError(f'{where} returned "{name}" as {array.dtype}; expected numbers, booleans or strings')
+
+
+def _plain_objects(array: Array, where: str, name: str) -> Array:
+    kinds = {type(value) for value in array.reshape(-1).tolist()}
+    missing = {kind for kind in kinds if kind is type(None) or kind.__name__ in ("NAType", "NaTType")}
+    kinds -= missing
+    if kinds <= {str}:
+        kinds |= missing - {type(None)}
+    if kinds <= {str}:
+        return array
+    if str in kinds and kinds <= {str, float} | missing:  # pandas writes missing strings as NaN or NA
+        flat = [value if isinstance(value, str) else None for value in array.reshape(-1).tolist()]
+        out = np.empty(len(flat), object)
+        out[:] = flat
+        return out.reshape(array.shape)
+    if all(issubclass(kind, bool | int | float | np.number | np.bool_) for kind in kinds):
+        return np.array([np.nan if type(value) in missing else value for value in array.reshape(-1).tolist()]).reshape(array.shape)
+    first = sorted(kind.__name__ for kind in kinds)
+    raise ModelError(f'{where} returned "{name}" with values of type {", ".join(first)}; expected numbers, booleans or strings')

@@ -1,0 +1,246 @@
+"""Ticket, Batch and Batcher: who waits, who goes together, who is refused. Pure: no clock, no event loop, no process.
+
+Natural batching: while the executor is busy requests gather here, and when it is free everything of one signature that
+waits goes to it as one batch, up to the bounds. There is no window to tune, and a lone request waits for nobody.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+
+from modelport.columns import Columns, Signature, concat, spans, split
+from modelport.errors import ModelportError, Overloaded
+
+Parameters = Mapping[str, str | int | float | bool]
+Key = tuple[Signature | None, tuple[str, ...] | None, tuple[tuple[str, str | int | float | bool], ...]]
+
+
+class Ticket:
+    """One request inside the engine: what it asks, until when, and whom to tell.
+
+    ``done`` is called exactly once, on the loop's thread, after ``result`` or ``error`` is set; never after a cancel.
+    ``deadline_s`` is on the loop's monotonic clock; None waits for ever. ``queued_s`` and ``predict_s`` are seconds.
+    """
+
+    __slots__ = (
+        "columns",
+        "deadline_s",
+        "done",
+        "error",
+        "is_open",
+        "is_queued",
+        "outputs",
+        "params",
+        "predict_s",
+        "queued_s",
+        "result",
+        "submitted_s",
+    )
+
+    def __init__(
+        self,
+        columns: Columns,
+        outputs: tuple[str, ...] | None,
+        params: Parameters,
+        deadline_s: float | None,
+        done: Callable[[Ticket], None],
+    ) -> None:
+        self.columns = columns
+        self.outputs = outputs
+        self.params = params
+        self.deadline_s = deadline_s
+        self.done = done
+        self.result: Columns | None = None
+        self.error: ModelportError | None = None
+        self.is_open = True
+        self.is_queued = False
+        self.submitted_s = 0.0
+        self.queued_s = 0.0
+        self.predict_s = 0.0
+
+    def succeed(self, result: Columns) -> None:
+        """Hand over the answer. Does nothing if the ticket is closed already."""
+        if self.is_open:
+            self.is_open = False
+            self.result = result
+            self.done(self)
+
+    def fail(self, error: ModelportError) -> None:
+        """Hand over what went wrong. Does nothing if the ticket is closed already."""
+        if self.is_open:
+            self.is_open = False
+            self.error = error
+            self.done(self)
+
+
+_ids = count(1)
+
+
+@dataclass(slots=True, eq=False)
+class Batch:
+    """Tickets of one signature that are computed together. ``deaths``: how many workers died with these rows in hand."""
+
+    tickets: list[Ticket]
+    deaths: int = 0
+    id: int = field(default_factory=_ids.__next__)
+
+    @property
+    def rows(self) -> int:
+        """Rows of all tickets together."""
+        return sum(ticket.columns.rows for ticket in self.tickets)
+
+    @property
+    def columns(self) -> Columns:
+        """All tickets' columns, joined. Cost: one copy."""
+        return concat([ticket.columns for ticket in self.tickets])
+
+    @property
+    def deadline_s(self) -> float | None:
+        """The last moment at which anybody waits for this batch; None if somebody waits for ever."""
+        latest = 0.0
+        for ticket in self.tickets:
+            if ticket.deadline_s is None:
+                return None
+            latest = max(latest, ticket.deadline_s)
+        return latest
+
+    def drop_closed(self) -> bool:
+        """Forget tickets whose callers left or were answered. Returns whether anybody is left."""
+        self.tickets = [ticket for ticket in self.tickets if ticket.is_open]
+        return bool(self.tickets)
+
+    def halves(self) -> tuple[Batch, Batch]:
+        """Cut in two, to find the one request that fails; only for batches of at least two tickets."""
+        middle = len(self.tickets) // 2
+        return Batch(self.tickets[:middle], self.deaths), Batch(self.tickets[middle:], self.deaths)
+
+    def succeed(self, answer: Columns) -> None:
+        """Give every ticket its own rows. Raises: ModelError if the rows do not match, before any ticket is answered."""
+        parts = split(answer, spans([ticket.columns for ticket in self.tickets]))
+        for ticket, part in zip(self.tickets, parts, strict=True):
+            ticket.succeed(part)
+
+    def fail(self, error: ModelportError) -> None:
+        """Give every ticket the same error."""
+        for ticket in self.tickets:
+            ticket.fail(error)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """Bounds of a batch and of the queue.
+
+    ``max_wait_ms`` holds a part-filled batch back for company; it exists for accelerators and is 0 by default.
+    ``is_batched`` False: every call is computed alone, for models whose rows are not independent.
+    """
+
+    max_rows: int = 256
+    max_bytes: int = 64 * 1024 * 1024
+    max_wait_ms: float = 0.0
+    is_batched: bool = True
+    max_queued_rows: int = 20_000
+
+
+class Batcher:
+    """The queue of one model version: FIFO between signatures by their oldest ticket, and within each."""
+
+    def __init__(self, limits: BatchLimits, *, is_uniform: bool = False) -> None:
+        """``is_uniform``: the schema fixes names, types and shapes, so that all columns have one signature."""
+        self.limits = limits
+        self.queued_rows = 0
+        self._is_uniform = is_uniform
+        self._queues: dict[Key, deque[Ticket]] = {}
+
+    def __len__(self) -> int:
+        return sum(len(queue) for queue in self._queues.values())
+
+    def add(self, ticket: Ticket, now_s: float) -> None:
+        """Queue a ticket. Raises: Overloaded, at once, when its rows do not fit; an empty queue takes any call."""
+        rows = ticket.columns.rows
+        if self.queued_rows and self.queued_rows + rows > self.limits.max_queued_rows:
+            raise Overloaded(
+                f"{self.queued_rows} rows are waiting and {rows} more would be over the limit of {self.limits.max_queued_rows}; "
+                "try again shortly",
+                retry_after_s=1,
+            )
+        ticket.submitted_s = now_s
+        signature = None if self._is_uniform else ticket.columns.signature
+        key = (signature, ticket.outputs, tuple(sorted(ticket.params.items())) if ticket.params else ())
+        queue = self._queues.get(key)
+        if queue is None:
+            queue = self._queues[key] = deque()
+        queue.append(ticket)
+        ticket.is_queued = True
+        self.queued_rows += rows
+
+    def discard(self, ticket: Ticket) -> None:
+        """Note that a queued ticket was closed; it stays in its place and is skipped when the batch is cut."""
+        ticket.is_queued = False
+        self.queued_rows -= ticket.columns.rows
+
+    def cut(self, now_s: float) -> Batch | None:
+        """Take the next batch, or None if nobody waits or the oldest may still wait for company.
+
+        Closed tickets are dropped here: what nobody waits for is not computed.
+        """
+        while self._queues:
+            key = min(self._queues, key=self._oldest) if len(self._queues) > 1 else next(iter(self._queues))
+            queue = self._queues[key]
+            if self._may_wait(queue, now_s):
+                return None
+            tickets = self._take(queue)
+            if not queue:
+                del self._queues[key]
+            if tickets:
+                return Batch(tickets)
+        return None
+
+    def wake_s(self) -> float | None:
+        """When the oldest ticket has waited long enough for company; None if nobody waits or no wait is set."""
+        if not self.limits.max_wait_ms or not self._queues:
+            return None
+        return min(queue[0].submitted_s for queue in self._queues.values()) + self.limits.max_wait_ms / 1e3
+
+    def close(self) -> list[Ticket]:
+        """Empty the queue and return the tickets that are still open."""
+        left = self.open_tickets()
+        self._queues.clear()
+        self.queued_rows = 0
+        return left
+
+    def open_tickets(self) -> list[Ticket]:
+        """Return the tickets that wait."""
+        return [ticket for queue in self._queues.values() for ticket in queue if ticket.is_open]
+
+    def _oldest(self, key: Key) -> float:
+        return self._queues[key][0].submitted_s
+
+    def _may_wait(self, queue: deque[Ticket], now_s: float) -> bool:
+        if not self.limits.max_wait_ms or now_s >= queue[0].submitted_s + self.limits.max_wait_ms / 1e3:
+            return False
+        return sum(ticket.columns.rows for ticket in queue) < self.limits.max_rows
+
+    def _take(self, queue: deque[Ticket]) -> list[Ticket]:
+        limits = self.limits
+        taken: list[Ticket] = []
+        rows = size = 0
+        while queue:
+            ticket = queue[0]
+            if not ticket.is_open:
+                queue.popleft()
+                continue
+            more = ticket.columns.rows
+            if taken and (not limits.is_batched or rows + more > limits.max_rows):
+                break
+            size += ticket.columns.nbytes
+            if taken and size > limits.max_bytes:
+                break
+            queue.popleft()
+            ticket.is_queued = False
+            rows += more
+            taken.append(ticket)
+        self.queued_rows -= rows
+        return taken

@@ -1,0 +1,280 @@
+"""Engine: one model version at work. Admits requests, batches them, hands batches to the executor, answers everybody once.
+
+It never sees a request, only columns; and it decides what to do when a batch fails. A batch on which the model raised is cut
+in halves until the one request that fails is alone. A batch whose worker died is redone whole, then cut in the same way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from functools import partial
+
+from modelport.columns import Columns
+from modelport.engine.batcher import Batch, Batcher, BatchLimits, Parameters, Ticket
+from modelport.engine.executor import ROW_BUCKETS, EngineMeasures, Executor, Identity
+from modelport.engine.outcome import State, deliver, expiry, refusal, shut_down, sweep
+from modelport.errors import ModelportError, WorkerDied
+from modelport.schema import Schema
+
+
+class Engine:
+    """Queue, batcher and workers of one model version."""
+
+    def __init__(self, identity: Identity, limits: BatchLimits) -> None:
+        self.name = identity.name
+        self.version = identity.version
+        self.route = identity.route
+        self.greeting = identity.greeting
+        self.schema = Schema(())
+        self.form = ""
+        self.state: State = "loading"
+        self._limits = limits
+        self._batcher = Batcher(limits)
+        self._executor: Executor | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._redo: deque[Batch] = deque()
+        self._running: dict[int, Batch] = {}
+        self._started_s: dict[int, float] = {}
+        self._is_pump_due = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_s = float("inf")
+        self._idle: asyncio.Event | None = None
+        self._measures = EngineMeasures()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a real prediction succeeded and a worker can take the next one, now or in a moment."""
+        executor = self._executor
+        return self.state == "ready" and executor is not None and (executor.is_alive or executor.is_recovering)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody waits for an answer."""
+        return not self._running and not self._redo and self._batcher.queued_rows == 0
+
+    async def start(self, executor: Executor) -> None:
+        """Load the model in the executor. Raises: what stood in the way, after everything started was ended."""
+        self._loop = asyncio.get_running_loop()
+        self._idle = asyncio.Event()
+        self._executor = executor
+        try:
+            described = await executor.start()
+        except BaseException:
+            self.state = "failed"
+            await executor.close()
+            raise
+        self.schema, self.form = described.schema, described.form
+        self._batcher = Batcher(self._limits, is_uniform=_is_uniform(self.schema))
+        self.state = "ready"
+
+    def submit(self, ticket: Ticket) -> None:
+        """Queue a request; ``ticket.done`` is called once, later, on the loop's thread.
+
+        Raises: Draining, NotReady or Overloaded, at once and without calling ``done``.
+        """
+        if not self.is_ready or self._loop is None:
+            raise refusal(self.state, self.name)
+        now_s = self._loop.time()
+        self._batcher.add(ticket, now_s)
+        if ticket.deadline_s is not None and ticket.deadline_s < self._timer_s:
+            self._arm(ticket.deadline_s)
+        if not self._is_pump_due:
+            self._is_pump_due = True
+            self._loop.call_soon(self._pump)
+
+    def cancel(self, ticket: Ticket) -> None:
+        """Forget a request whose caller left. Queued, it is not computed; running, its answer is dropped."""
+        if ticket.is_open:
+            ticket.is_open = False
+            self._closed(ticket)
+
+    async def infer(self, columns: Columns, outputs: tuple[str, ...] | None, params: Parameters, deadline_s: float | None) -> Columns:
+        """Predict, for callers that are coroutines. Raises: what ``submit`` raises, and the ticket's error."""
+        answer: asyncio.Future[Columns] = asyncio.get_running_loop().create_future()
+
+        def done(ticket: Ticket) -> None:
+            if answer.done():
+                return
+            if ticket.error is not None:
+                answer.set_exception(ticket.error)
+            elif ticket.result is not None:
+                answer.set_result(ticket.result)
+
+        ticket = Ticket(columns, outputs, params, deadline_s, done)
+        self.submit(ticket)
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            self.cancel(ticket)
+            raise
+
+    async def drain(self, limit_s: float) -> bool:
+        """Refuse new work and finish what is queued or running, at most ``limit_s``. Returns whether all was answered."""
+        if self.state in ("ready", "loading"):
+            self.state = "draining"
+        if self.is_idle or self._idle is None:
+            return True
+        self._idle.clear()
+        try:
+            async with asyncio.timeout(limit_s):
+                await self._idle.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def close(self) -> None:
+        """End the workers. Whoever still waits is told that the server shut down."""
+        self.state = "stopped"
+        if self._timer is not None:
+            self._timer.cancel()
+        for batch in [*self._running.values(), *self._redo]:
+            batch.fail(shut_down())
+        for ticket in self._batcher.close():
+            ticket.fail(shut_down())
+        self._running.clear()
+        self._redo.clear()
+        if self._executor is not None:
+            await self._executor.close()
+
+    def status(self) -> dict[str, object]:
+        """What ``GET /models`` says of it."""
+        executor = self._executor
+        return {
+            "name": self.name,
+            "version": self.version,
+            "state": self.state if self.state != "ready" or self.is_ready else "recovering",
+            "form": self.form,
+            "workers": len(executor.pids) if executor else 0,
+            "restarts": executor.restarts if executor else 0,
+            "queued_rows": self._batcher.queued_rows,
+            "schema": self.schema.to_dict(),
+        }
+
+    def measures(self) -> EngineMeasures:
+        """Bring the running totals up to date and return them."""
+        self._measures.queued_rows = self._batcher.queued_rows
+        if self._executor is not None:
+            self._measures.worker_restarts = self._executor.restarts
+            self._measures.worker_memory_bytes = self._executor.memory_bytes
+        return self._measures
+
+    # --- what the executor tells ---
+
+    def answered(self, batch: Batch, answer: Columns, predict_s: float) -> None:
+        """Start the next batch, then answer this one's callers."""
+        self._finish(batch, predict_s)
+        self._count(batch.rows, predict_s)
+        self._pump()
+        deliver(batch, lambda: batch.succeed(answer))
+
+    def failed(self, batch: Batch, error: ModelportError, predict_s: float) -> None:
+        """Find the one request that fails; the others are computed again without it."""
+        self._finish(batch, predict_s)
+        if batch.drop_closed():
+            if len(batch.tickets) == 1:
+                deliver(batch, lambda: batch.fail(error))
+            else:
+                self._measures.redone_batches += 1
+                self._redo.extendleft(reversed(batch.halves()))
+        self._pump()
+
+    def died(self, batch: Batch) -> None:
+        """Redo the batch on another worker; if that dies as well, cut it until the one that kills is alone."""
+        self._finish(batch, 0.0)
+        batch.deaths += 1
+        if batch.drop_closed():
+            self._measures.redone_batches += 1
+            if batch.deaths == 1:
+                self._redo.appendleft(batch)
+            elif len(batch.tickets) > 1:
+                self._redo.extendleft(reversed(batch.halves()))
+            else:
+                reason = "the worker process died twice computing this request; the input, or the model on it, crashes the process"
+                deliver(batch, lambda: batch.fail(WorkerDied(reason)))
+        self._pump()
+
+    def freed(self) -> None:
+        """Use the worker that became free."""
+        self._pump()
+
+    # --- its own ---
+
+    def _pump(self) -> None:
+        self._is_pump_due = False
+        executor = self._executor
+        if executor is None or self._loop is None:
+            return
+        while executor.is_free:
+            now_s = self._loop.time()
+            batch = self._next(now_s)
+            if batch is None:
+                wake_s = self._batcher.wake_s()
+                if wake_s is not None and wake_s < self._timer_s:
+                    self._arm(wake_s)
+                break
+            for ticket in batch.tickets:
+                ticket.queued_s = now_s - ticket.submitted_s
+            self._running[batch.id] = batch
+            executor.run(batch)
+        if self._idle is not None and self.is_idle:
+            self._idle.set()
+
+    def _next(self, now_s: float) -> Batch | None:
+        while self._redo:
+            batch = self._redo.popleft()
+            if batch.drop_closed():
+                return batch
+        return self._batcher.cut(now_s)
+
+    def _finish(self, batch: Batch, predict_s: float) -> None:
+        self._running.pop(batch.id, None)
+        for ticket in batch.tickets:
+            ticket.predict_s = predict_s
+
+    def _count(self, rows: int, predict_s: float) -> None:
+        measures = self._measures
+        measures.batches += 1
+        measures.batched_rows += rows
+        measures.predict_s += predict_s
+        at = next((at for at, bound in enumerate(ROW_BUCKETS) if rows <= bound), len(ROW_BUCKETS))
+        measures.batch_rows[at] += 1
+
+    def _closed(self, ticket: Ticket) -> None:
+        if ticket.is_queued:
+            self._batcher.discard(ticket)
+        if self._idle is not None and self.is_idle:
+            self._idle.set()
+
+    def _arm(self, at_s: float) -> None:
+        if self._loop is None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_s = at_s
+        self._timer = self._loop.call_at(at_s, self._wake)
+
+    def _wake(self) -> None:
+        """Tell those whose time is up, end batches nobody waits for, and sleep until the next such moment.
+
+        One timer an engine, armed for the earliest deadline: nothing is scheduled or cancelled for each request.
+        """
+        if self._loop is None or self._executor is None:
+            return
+        now_s = self._loop.time()
+        self._timer, self._timer_s = None, float("inf")
+        found = sweep(self._batcher.open_tickets(), list(self._running.values()), self._redo, now_s)
+        for ticket in found.expired:
+            error = expiry(ticket, now_s)
+            if ticket.is_queued:
+                self._batcher.discard(ticket)
+            deliver(Batch([ticket]), partial(ticket.fail, error))
+        for batch in found.overdue:
+            self._executor.abandon(batch)
+        if found.next_s < self._timer_s:
+            self._arm(found.next_s)
+        self._pump()
+
+
+def _is_uniform(schema: Schema) -> bool:
+    return all(None not in block.shape for block in schema.layout)

@@ -1,0 +1,86 @@
+"""What callers are told, and that they are told exactly once: refusals, expiries, and the delivery that nothing may break."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import structlog
+
+from modelport.engine.batcher import Batch, Ticket
+from modelport.errors import DeadlineExceeded, Draining, ModelportError, NotReady
+
+State: TypeAlias = Literal["loading", "ready", "draining", "stopped", "failed"]
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Who is out of time: open tickets, running batches nobody waits for, and when to look again (infinity: not at all)."""
+
+    expired: list[Ticket]
+    overdue: list[Batch]
+    next_s: float
+
+
+def sweep(queued: Iterable[Ticket], running: list[Batch], redo: Iterable[Batch], now_s: float) -> Sweep:
+    """Find what is out of time at ``now_s``. Cost: one pass over everything that waits; run once a deadline, not once a request."""
+    expired: list[Ticket] = []
+    next_s = float("inf")
+    for ticket in [*queued, *(ticket for batch in [*running, *redo] for ticket in batch.tickets)]:
+        if ticket.deadline_s is None or not ticket.is_open:
+            continue
+        if ticket.deadline_s <= now_s:
+            expired.append(ticket)
+        else:
+            next_s = min(next_s, ticket.deadline_s)
+    overdue = []
+    for batch in running:
+        last_s = batch.deadline_s
+        if last_s is not None and last_s <= now_s:
+            overdue.append(batch)
+        elif last_s is not None:
+            next_s = min(next_s, last_s)
+    return Sweep(expired, overdue, next_s)
+
+
+def refusal(state: State, name: str) -> ModelportError:
+    """Say why a model takes no work at the moment."""
+    if state in ("draining", "stopped"):
+        return Draining("the server is shutting down; send the request again, it will reach another one", retry_after_s=1)
+    if state == "loading":
+        return NotReady(f'model "{name}" is still loading; try again shortly', retry_after_s=1)
+    return NotReady(f'model "{name}" has no worker that stays alive; the server\'s log says why', retry_after_s=5)
+
+
+def shut_down() -> ModelportError:
+    """Say that the server went before the answer came."""
+    return Draining("the server shut down before this request was answered; send it again", retry_after_s=1)
+
+
+def expiry(ticket: Ticket, now_s: float) -> ModelportError:
+    """Say how long a request waited, and for what."""
+    where = "waiting for its turn" if ticket.is_queued else "being computed"
+    waited_s = now_s - ticket.submitted_s
+    return DeadlineExceeded(f"no answer within the time limit: after {waited_s:.3g} s the request was still {where}", retry_after_s=1)
+
+
+def deliver(batch: Batch, tell: Callable[[], None]) -> None:
+    """Run ``tell``; whatever it raises, every ticket of the batch is closed afterwards and the engine goes on."""
+    try:
+        tell()
+    except ModelportError as error:  # the rows do not match: nobody was answered yet
+        _fail_open(batch, error)
+    except Exception:  # noqa: BLE001  # one caller's broken callback must not take the others' answers
+        _log.exception("answering a batch failed", batch=batch.id)
+        _fail_open(batch, ModelportError("the answer could not be handed over"))
+
+
+def _fail_open(batch: Batch, error: ModelportError) -> None:
+    for ticket in batch.tickets:
+        try:
+            ticket.fail(error)
+        except Exception:  # noqa: BLE001  # as above
+            _log.exception("answering a request failed", batch=batch.id)

@@ -1,0 +1,233 @@
+"""The process executor: keeps worker processes alive and gives each free one a batch.
+
+A worker that dies is replaced; its batch goes back to the engine, which decides what to redo. Replacement is immediate for
+a worker that has done work, and backs off exponentially (0.1 s doubling to 30 s) while workers die without answering.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import structlog
+
+from modelport import errors
+from modelport.columns import Columns
+from modelport.engine.batcher import Batch
+from modelport.engine.executor import Description, Listener
+from modelport.engine.process import Command, Worker
+from modelport.errors import LoadError, ModelError, ModelportError
+from modelport.schema import Schema
+
+_log = structlog.get_logger(__name__)
+_FIRST_BACKOFF_S = 0.1
+_LAST_BACKOFF_S = 30.0
+_PATIENCE_FAILURES = 3
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSettings:
+    """How many workers, and what each is told to load. ``threads``: of the numeric libraries in each worker."""
+
+    workers: int
+    load: Mapping[str, object]
+    threads: int
+    load_timeout_s: float = 300.0
+
+
+class Pool:
+    """The workers of one model version on one front."""
+
+    def __init__(self, settings: PoolSettings, listener: Listener) -> None:
+        self._settings = settings
+        self._listener = listener
+        self._workers: set[Worker] = set()
+        self._free: list[Worker] = []
+        self._batches: dict[Worker, Batch] = {}
+        self._ready: asyncio.Future[Description] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failures = 0
+        self._is_closing = False
+        self.restarts = 0
+
+    @property
+    def is_free(self) -> bool:
+        """Whether a worker waits for a batch."""
+        return bool(self._free)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether a worker is ready or busy; False while all are being replaced."""
+        return any(worker.is_ready for worker in self._workers)
+
+    @property
+    def is_recovering(self) -> bool:
+        """Whether dead workers are being replaced and have not yet died too often in a row to wait for."""
+        return self._failures <= _PATIENCE_FAILURES
+
+    @property
+    def pids(self) -> list[int]:
+        """The worker processes."""
+        return [worker.pid for worker in self._workers]
+
+    @property
+    def memory_bytes(self) -> int:
+        """Resident memory of all workers together."""
+        return sum(worker.memory_bytes() for worker in self._workers)
+
+    async def start(self) -> Description:
+        """Start every worker and wait until the first has loaded the model and answered a real prediction.
+
+        Raises: what the worker says stood in the way, or LoadError when it died or took too long.
+        """
+        self._ready = asyncio.get_running_loop().create_future()
+        for _ in range(self._settings.workers):
+            self._own(self._spawn(0.0))
+        try:
+            async with asyncio.timeout(self._settings.load_timeout_s):
+                return await self._ready
+        except TimeoutError:
+            raise LoadError(f"the model was not loaded within {self._settings.load_timeout_s:.0f} s") from None
+
+    def run(self, batch: Batch) -> None:
+        """Give the batch to a free worker; only call when ``is_free``."""
+        worker = self._free.pop()
+        self._batches[worker] = batch
+        first = batch.tickets[0]
+        header: dict[str, object] = {"id": batch.id}
+        if first.outputs is not None:
+            header["outputs"] = list(first.outputs)
+        if first.params:
+            header["params"] = dict(first.params)
+        try:
+            worker.send(header, batch.columns)
+        except ValueError as error:  # columns of one signature join; a frame that cannot be built is this batch's fault only
+            del self._batches[worker]
+            self._free.append(worker)
+            self._listener.failed(batch, ModelError(f"the rows could not be joined: {error}"), 0.0)
+
+    def abandon(self, batch: Batch) -> None:
+        """Kill the worker that computes a batch nobody waits for any more; its end is reported like any other."""
+        for worker, held in self._batches.items():
+            if held is batch:
+                worker.kill()
+                return
+
+    async def close(self) -> None:
+        """Stop every worker and wait for their ends. Batches in hand are not reported."""
+        self._is_closing = True
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*(worker.stop() for worker in list(self._workers)), return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._workers.clear()
+        self._free.clear()
+        self._batches.clear()
+
+    def received(self, worker: Worker, header: Mapping[str, object], columns: Columns | None) -> None:
+        """Handle a worker's frame: it is ready, it could not load, or it answers a batch."""
+        if header.get("kind") == "ready":
+            self._became_ready(worker, header)
+        elif header.get("kind") == "failed":
+            self._could_not_load(header)
+        else:
+            self._took_answer(worker, header, columns)
+
+    def ended(self, worker: Worker) -> None:
+        """Handle a worker's end: report its batch, replace it."""
+        self._workers.discard(worker)
+        if worker in self._free:
+            self._free.remove(worker)
+        batch = self._batches.pop(worker, None)
+        if self._is_closing:
+            return
+        self._own(self._replace(worker))
+        if batch is not None:
+            self._listener.died(batch)
+
+    def _own(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _spawn(self, delay_s: float) -> None:
+        if delay_s:
+            await asyncio.sleep(delay_s)  # back-off of a crash loop, not a poll
+        environment = dict(os.environ)
+        for name in _THREAD_VARIABLES:
+            environment.setdefault(name, str(self._settings.threads))
+        try:
+            worker = await Worker.spawn(Command(environment=environment), self)
+        except OSError as error:
+            _log.error("worker could not be started", reason=str(error))
+            self._failures += 1
+            self._own(self._spawn(_backoff_s(self._failures)))
+            return
+        if self._is_closing:
+            await worker.stop()
+            return
+        if worker.has_ended:
+            return
+        self._workers.add(worker)
+        worker.send({"kind": "load", **self._settings.load, "threads": self._settings.threads})
+
+    async def _replace(self, worker: Worker) -> None:
+        code = await worker.exit_code()
+        if self._ready is not None and not self._ready.done():
+            self._ready.set_exception(LoadError(f"the worker process ended while loading the model ({_exit_reason(code)})"))
+            return
+        self.restarts += 1
+        self._failures += 1
+        delay_s = 0.0 if self._failures == 1 else _backoff_s(self._failures - 1)
+        _log.warning("worker ended", pid=worker.pid, reason=_exit_reason(code), restart_in_s=delay_s)
+        await self._spawn(delay_s)
+
+    def _became_ready(self, worker: Worker, header: Mapping[str, object]) -> None:
+        worker.is_ready = True
+        self._free.append(worker)
+        if self._ready is not None and not self._ready.done():
+            schema = Schema.from_dict(cast("Mapping[str, object]", header["schema"]))
+            details = cast("Mapping[str, object]", header.get("details") or {})
+            self._ready.set_result(Description(schema, str(header["form"]), details))
+        self._listener.freed()
+
+    def _could_not_load(self, header: Mapping[str, object]) -> None:
+        error = _rebuild(cast("Mapping[str, object]", header["error"]))
+        if self._ready is not None and not self._ready.done():
+            self._ready.set_exception(error)
+        else:
+            _log.error("a replaced worker could not load the model", reason=str(error))
+
+    def _took_answer(self, worker: Worker, header: Mapping[str, object], columns: Columns | None) -> None:
+        batch = self._batches.pop(worker, None)
+        self._free.append(worker)
+        self._failures = 0
+        if batch is None or header.get("id") != batch.id:
+            _log.error("a worker answered a batch that it does not hold", pid=worker.pid)
+            worker.kill()
+            return
+        predict_s = float(cast("float", header.get("predict_s", 0.0)))
+        error = header.get("error")
+        if error is not None:
+            self._listener.failed(batch, _rebuild(cast("Mapping[str, object]", error)), predict_s)
+        else:
+            self._listener.answered(batch, Columns({}) if columns is None else columns, predict_s)
+
+
+def _backoff_s(failures: int) -> float:
+    return float(min(_FIRST_BACKOFF_S * 2 ** (failures - 1), _LAST_BACKOFF_S))
+
+
+def _exit_reason(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def _rebuild(data: Mapping[str, object]) -> ModelportError:
+    """Turn a worker's (code, message) into the error class of that code; an unknown code is a ModelError."""
+    by_code = {kind.code: kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ModelportError)}
+    kind = by_code.get(str(data.get("code")), ModelError)
+    return kind(str(data.get("message", "the model failed")))

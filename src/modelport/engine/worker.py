@@ -1,0 +1,119 @@
+"""A worker process: open the bundle, load the model, answer a first real prediction, then batches until the front closes.
+
+Started as ``python -m modelport.engine.worker FD``; FD is the inherited end of a socket pair. Everything else it needs to
+know arrives as the first frame.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+from modelport.bundle.folder import open_bundle
+from modelport.bundle.model import Model, load_model
+from modelport.columns import Array, Columns
+from modelport.engine import core
+from modelport.errors import LoadError, ModelError, ModelportError, public_reason
+from modelport.formats.base import Options
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    """Run until the front closes the connection."""
+    sock = socket.socket(fileno=int(sys.argv[1]))
+    sock.set_inheritable(False)
+    _outlive_nobody()
+    frame = core.receive(sock)
+    if frame is None:
+        return
+    request = frame[0]
+    is_debug = bool(request.get("debug"))
+    try:
+        model = load_model(open_bundle(Path(cast("str", request["source"]))), _options(request))
+        _warm_up(model)
+    except Exception as error:  # noqa: BLE001  # whatever loading raises is told to the front, which reports it
+        if is_debug:
+            traceback.print_exc()
+        core.send(sock, {"kind": "failed", "error": _describe_load(error)})
+        return
+    core.send(sock, {"kind": "ready", "schema": model.schema.to_dict(), "form": model.form})
+
+    def predict(columns: Mapping[str, Array], outputs: list[str] | None, params: object) -> Columns:
+        del params
+        rows = Columns(columns)
+        answer = model.predict(rows, outputs)
+        if answer.rows != rows.rows:
+            raise ModelError(f"the model answered {answer.rows} rows for {rows.rows}; it must answer one row for each row it is given")
+        return answer
+
+    def describe(error: Exception) -> dict[str, str]:
+        if is_debug:
+            traceback.print_exception(error)
+        return _describe(error)
+
+    try:
+        core.run(sock, predict, describe)
+    except (OSError, core.FrameError):
+        return  # the front is gone; there is nobody left to tell
+
+
+def _outlive_nobody() -> None:
+    """Leave Ctrl-C and SIGTERM to the front, which drains first, and die with it even inside a prediction that hangs."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _options(request: Mapping[str, object]) -> Options:
+    architecture = request.get("architecture")
+    return Options(
+        trust=frozenset(cast("list[str]", request.get("trust") or [])),
+        code=tuple(Path(path) for path in cast("list[str]", request.get("code") or [])),
+        architecture=Path(cast("str", architecture)) if architecture else None,
+        threads=cast("int | None", request.get("threads")),
+    )
+
+
+def _warm_up(model: Model) -> None:
+    """Predict a row of plausible values: readiness means that a real prediction succeeded.
+
+    Raises: LoadError with the first failure if the model takes none of them.
+    """
+    first: ModelportError | None = None
+    for rows in model.warm_up:
+        try:
+            answer = model.predict(rows, None)
+        except ModelportError as error:
+            first = first or error
+            continue
+        core.encode({}, answer)  # an answer that cannot travel is found here, not by the first caller
+        return
+    reason = first.message if first else "it has no inputs"
+    raise LoadError(
+        f"the model was loaded, but its warm-up prediction failed ({reason}); write a bundle with `modelport init` and give it rows "
+        "that it takes under [sample] in model.toml"
+    )
+
+
+def _describe(error: Exception) -> dict[str, str]:
+    if isinstance(error, ModelportError):
+        return {"code": error.code, "message": error.message}
+    return {"code": ModelError.code, "message": f"the model failed on this input: {public_reason(error)}"}
+
+
+def _describe_load(error: Exception) -> dict[str, str]:
+    if isinstance(error, ModelportError):
+        return {"code": error.code, "message": error.message}
+    return {"code": LoadError.code, "message": f"loading failed: {public_reason(error)}"}
+
+
+if __name__ == "__main__":
+    main()
