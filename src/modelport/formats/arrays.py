@@ -1,0 +1,167 @@
+"""Numpy data types and arrays, rebuilt by our own code from what a pickle says of them.
+
+The state of a pickled dtype is trusted by numpy: one whose flags deny that it holds objects makes numpy take bytes of the file
+for pointers. So each is rebuilt here from its plain description and must agree with what numpy itself would have written.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+
+from modelport.errors import RefusedFile, UnreadableFile
+from modelport.formats.symbols import Block, Node, Symbol, Text
+
+_CODE = re.compile(r"[<>|=]?(b1|[iuf][1248]|f16|c8|c16|c32|[SUV]\d{1,9}|O8|O4|O|[Mm]8)\Z|[?]\Z")
+_FLAG_MASK = 0x7F  # all but "aligned struct"
+SMALL_BYTES = 1 << 16
+_RECONSTRUCT = {"numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct"}
+_FROMBUFFER = {"numpy.core.numeric._frombuffer", "numpy._core.numeric._frombuffer"}
+_SCALAR = {"numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar"}
+
+
+def dtype_of(symbol: Symbol) -> np.dtype[np.generic]:
+    """Return the checked data type of a symbolic ``numpy.dtype``. Raises: RefusedFile if it is none."""
+    if not isinstance(symbol, Node) or symbol.dtype is None:
+        raise RefusedFile("an array names something else than a numpy dtype as its data type; no library writes that")
+    return symbol.dtype
+
+
+def base_dtype(args: tuple[Symbol, ...]) -> np.dtype[np.generic]:
+    """Return the dtype that ``numpy.dtype(*args)`` makes. Raises: RefusedFile unless the arguments are those numpy writes."""
+    code = args[0] if args else None
+    if not isinstance(code, str) or not _CODE.match(code) or len(args) > 3:
+        raise RefusedFile(f"numpy.dtype is called with {_show(code)}; a type code such as 'f8' was expected")
+    return np.dtype("O" if code in {"O4", "O8"} else code)
+
+
+def built_dtype(base: np.dtype[np.generic], state: Symbol) -> np.dtype[np.generic]:
+    """Return ``base`` with the pickled ``state`` applied.
+
+    Raises: RefusedFile if the state is not what numpy would have written for that type.
+    """
+    if not isinstance(state, tuple) or len(state) not in {5, 6, 7, 8, 9} or state[1] not in {"<", ">", "|", "="}:
+        raise RefusedFile("a numpy dtype is filled with a state that numpy does not write")
+    padded = (*state[:5], *((-1, -1, 0) if len(state) < 8 else state[5:8]), *(state[8:] or (None,)))
+    _, order, subarray, names, fields, size, _, flags, metadata = padded
+    try:
+        result = _assemble(base.newbyteorder(order if order in {"<", ">"} else "="), (subarray, names, fields, size, metadata))
+    except (TypeError, ValueError, KeyError, OverflowError) as error:
+        raise RefusedFile(f"a numpy dtype in the file contradicts itself ({error})") from error
+    expected = cast("tuple[object, ...]", result.__reduce__()[2])
+    is_plain = result.hasobject == (base == np.dtype("O"))
+    if not is_plain or not isinstance(flags, int) or (flags ^ cast("int", expected[7])) & _FLAG_MASK or size not in {-1, result.itemsize}:
+        raise RefusedFile(f"a numpy dtype in the file claims size {size!r} and flags {flags!r}, which numpy does not write for {result}")
+    return result
+
+
+def _assemble(base: np.dtype[np.generic], parts: tuple[Symbol, ...]) -> np.dtype[np.generic]:
+    subarray, names, fields, size, metadata = parts
+    if isinstance(subarray, tuple):
+        inner, shape = subarray
+        return np.dtype((dtype_of(inner), _shape(shape if isinstance(shape, tuple) else (shape,))))
+    if isinstance(names, tuple) and isinstance(fields, dict):
+        formats = [dtype_of(fields[name][0]) for name in names]
+        offsets = [fields[name][1] for name in names]
+        described = {"names": list(names), "formats": formats, "offsets": offsets, "itemsize": size}
+        return cast("np.dtype[np.generic]", np.dtype(cast("npt.DTypeLike", described)))
+    if metadata is not None and base.kind in "Mm":
+        unit, count = _datetime_unit(metadata)
+        return np.dtype(f"{base.byteorder}{base.kind}8[{count}{unit}]")
+    return base
+
+
+def _datetime_unit(metadata: Symbol) -> tuple[str, int]:
+    unit, count, *_ = cast("tuple[tuple[object, ...], ...]", metadata)[1]
+    text = unit.decode("ascii") if isinstance(unit, bytes) else str(unit)
+    if not text.isalpha() or not isinstance(count, int):
+        raise ValueError("a date unit was expected")
+    return text, count
+
+
+def _shape(symbol: Symbol) -> tuple[int, ...]:
+    if not isinstance(symbol, tuple) or not all(type(n) is int and n >= 0 for n in symbol) or len(symbol) > 32:
+        raise RefusedFile(f"an array has the shape {_show(symbol)}; a tuple of lengths was expected")
+    return symbol
+
+
+def block_of(state: Symbol) -> Block:
+    """Return the array that the state of a joblib wrapper describes, its position still to be set.
+
+    Raises: RefusedFile if the state is not what joblib writes.
+    """
+    if not isinstance(state, dict) or state.get("order") not in {"C", "F"}:
+        raise RefusedFile("a joblib array block has no order 'C' or 'F'; joblib does not write that")
+    return Block(dtype_of(state.get("dtype")), _shape(state.get("shape")), is_fortran=state["order"] == "F", start=0)
+
+
+def nbytes(block: Block) -> int:
+    """Bytes of the block's elements, in exact arithmetic."""
+    return math.prod(block.shape) * block.dtype.itemsize
+
+
+def realize(data: bytes, block: Block) -> npt.NDArray[np.generic]:
+    """Return a block as an array of its own in the machine's byte order. Cost: one copy."""
+    count = math.prod(block.shape)
+    flat = np.frombuffer(data, block.dtype, count, block.start) if count and block.dtype.itemsize else np.zeros(count, block.dtype)
+    native = flat.astype(block.dtype.newbyteorder("="), copy=True)
+    return native.reshape(block.shape[::-1]).T if block.is_fortran else native.reshape(block.shape)
+
+
+def small_values(data: bytes, symbol: Symbol) -> list[object] | None:
+    """Return a symbolic array of one axis as a list, or None where it cannot be read statically or is large."""
+    if isinstance(symbol, Block):
+        if symbol.nested is not None:
+            return small_values(data, symbol.root)
+        fits = len(symbol.shape) == 1 and nbytes(symbol) <= SMALL_BYTES
+        return cast("list[object]", realize(data, symbol).tolist()) if fits else None
+    if isinstance(symbol, list):
+        return [scalar_value(data, item) for item in symbol] if len(symbol) <= SMALL_BYTES else None
+    if not isinstance(symbol, Node):
+        return None
+    if symbol.maker.dotted in _FROMBUFFER and len(symbol.args) >= 3:
+        return _decode(_raw_bytes(data, symbol.args[0]), symbol.args[1], symbol.args[2])
+    if symbol.maker.dotted in _RECONSTRUCT and isinstance(symbol.state, tuple) and len(symbol.state) == 5:
+        _, shape, dtype, _, content = symbol.state
+        if isinstance(content, list):
+            return [scalar_value(data, item) for item in content] if len(content) <= SMALL_BYTES else None
+        return _decode(_raw_bytes(data, content), dtype, shape)
+    return None
+
+
+def scalar_value(data: bytes, symbol: Symbol) -> object:
+    """Return a pickled numpy scalar as a Python value, plain values as they are, and None for anything else."""
+    if isinstance(symbol, Node) and symbol.maker.dotted in _SCALAR and len(symbol.args) == 2:
+        values = _decode(_raw_bytes(data, symbol.args[1]), symbol.args[0], (1,))
+        return values[0] if values else None
+    return symbol if isinstance(symbol, str | int | float | bool) else None
+
+
+def _decode(raw: bytes | None, dtype: Symbol, shape: Symbol) -> list[object] | None:
+    kind = dtype_of(dtype)
+    sizes = shape if isinstance(shape, tuple) else (shape,)
+    if raw is None or len(sizes) != 1 or kind.hasobject or not kind.itemsize or len(raw) > SMALL_BYTES or len(raw) % kind.itemsize:
+        return None
+    return cast("list[object]", np.frombuffer(raw, kind).tolist())
+
+
+def _raw_bytes(data: bytes, symbol: Symbol) -> bytes | None:
+    if isinstance(symbol, Node) and symbol.args:  # bytearray(b"..."), or _codecs.encode(text, "latin1") of protocols 0 to 2
+        return _raw_bytes(data, symbol.args[0])
+    try:
+        if isinstance(symbol, Text) and symbol.stop - symbol.start <= SMALL_BYTES:
+            raw = data[symbol.start : symbol.stop]
+            return raw if symbol.is_bytes else raw.decode("utf-8").encode("latin1")
+        if isinstance(symbol, str):
+            return symbol.encode("latin1")
+    except UnicodeError as error:
+        raise UnreadableFile("a byte string in the file does not decode; the file is damaged") from error
+    return symbol if isinstance(symbol, bytes) else None
+
+
+def _show(symbol: Symbol) -> str:
+    return repr(symbol)[:60] if isinstance(symbol, str | int | float | tuple) and not isinstance(symbol, tuple) else type(symbol).__name__
