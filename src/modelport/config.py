@@ -1,0 +1,172 @@
+"""Every setting of ``modelport serve``, declared once: name, type, default, unit, help.
+
+Flags, environment variables (``MODELPORT_…``), the ``[serve]`` table of a bundle's ``model.toml`` and the reference page all
+derive from this table. A flag wins over the environment, which wins over TOML, which wins over the default.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from dataclasses import field as declare
+from pathlib import Path
+from typing import Literal, TypeAlias, TypeVar, cast
+
+from modelport.errors import UsageError
+
+Value: TypeAlias = str | int | float | bool | Path | tuple[str, ...] | None
+Kind: TypeAlias = Literal["text", "integer", "number", "switch", "path", "texts", "choice"]
+
+T = TypeVar("T")
+
+PREFIX = "MODELPORT_"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting. ``name`` is the field of Settings; flag, variable and TOML key follow from it."""
+
+    name: str
+    default: Value
+    help: str
+    kind: Kind = "text"
+    unit: str = ""
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+
+    @property
+    def flag(self) -> str:
+        """The command-line flag."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        """The environment variable."""
+        return PREFIX + self.name.upper()
+
+
+def _setting(default: T, text: str, **facts: object) -> T:
+    """Declare a field of Settings together with what Setting says of it."""
+    return declare(default=default, metadata={"help": text, **facts})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The values of all settings, checked."""
+
+    host: str = _setting("127.0.0.1", "Address to listen on; 0.0.0.0 for every interface.")
+    port: int = _setting(5005, "Port to listen on; 0 for any free one.", kind="integer", minimum=0)
+    workers: str = _setting("auto", "Worker processes of each model; auto is one for each core, at most 4.")
+    name: str | None = _setting(None, "Name of the model; by default its manifest's, else the file's stem.")
+    route: str | None = _setting(None, "A path of the model's own, such as /sentiment, besides the standard ones.")
+    timeout: float = _setting(30.0, "Longest time from a request's arrival to its answer.", kind="number", unit="s", minimum=0.001)
+    drain: float = _setting(30.0, "Longest time to finish what is in flight after SIGTERM or Ctrl-C.", kind="number", unit="s", minimum=0)
+    max_queued_rows: int = _setting(
+        20_000, "Rows that may wait for a worker; more are refused with 429.", kind="integer", unit="rows", minimum=1
+    )
+    max_rows: int = _setting(10_000, "Rows that one request may hold.", kind="integer", unit="rows", minimum=1)
+    max_body_mb: float = _setting(16.0, "Largest request body.", kind="number", unit="MiB", minimum=0.001)
+    api_key_file: Path | None = _setting(None, "File of API keys, one a line; requests then need one of them.", kind="path")
+    tls_cert: Path | None = _setting(None, "PEM certificate chain; turns HTTPS on together with --tls-key.", kind="path")
+    tls_key: Path | None = _setting(None, "PEM private key of the certificate.", kind="path")
+    log_format: str = _setting("text", "How log lines are written.", kind="choice", choices=("text", "json"))
+    debug: bool = _setting(False, "Show tracebacks in the terminal; clients never see them.", kind="switch")
+    trust: tuple[str, ...] = _setting((), "A dotted name that a pickle may import beyond the built-in list; may be repeated.", kind="texts")
+    code: tuple[str, ...] = _setting((), "A file or folder with the user's own modules that a pickle needs; may be repeated.", kind="texts")
+    architecture: Path | None = _setting(None, "The architecture JSON of a weights-only Keras file.", kind="path")
+
+    def worker_count(self, cores: int) -> int:
+        """Return how many workers each model gets. Raises: UsageError if the setting is neither ``auto`` nor a number."""
+        if self.workers == "auto":
+            return max(1, min(cores, 4))
+        if self.workers.isdecimal() and 1 <= int(self.workers) <= 1024:
+            return int(self.workers)
+        raise UsageError(f'--workers must be "auto" or a whole number from 1 to 1024, found "{self.workers}"')
+
+    def api_keys(self) -> frozenset[str]:
+        """Read the API keys; empty when none are asked for. Raises: UsageError if the file cannot be read or holds none."""
+        if self.api_key_file is None:
+            return frozenset()
+        try:
+            keys = frozenset(line.strip() for line in self.api_key_file.read_text(encoding="utf-8").splitlines() if line.strip())
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(
+                f"--api-key-file {self.api_key_file}: cannot be read as UTF-8 text; give a file with one key a line"
+            ) from error
+        if not keys:
+            raise UsageError(f"--api-key-file {self.api_key_file}: holds no key; write one key a line, or leave the flag out")
+        return keys
+
+
+SETTINGS: tuple[Setting, ...] = tuple(Setting(item.name, cast("Value", item.default), **item.metadata) for item in fields(Settings))
+BY_NAME: Mapping[str, Setting] = {setting.name: setting for setting in SETTINGS}
+
+
+def resolve(flags: Mapping[str, Value], toml: Mapping[str, object] | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+    """Merge the four sources into checked Settings; a flag that is None was not given.
+
+    Raises: UsageError naming the source, what was found and what it may be.
+    """
+    environment = os.environ if environment is None else environment
+    toml = {} if toml is None else toml
+    if unknown := sorted(set(toml) - set(BY_NAME)):
+        raise UsageError(f'unknown key "{unknown[0]}" in [serve]; known are {", ".join(BY_NAME)}')
+    values: dict[str, Value] = {}
+    for setting in SETTINGS:
+        if flags.get(setting.name) not in (None, ()):
+            values[setting.name] = check(setting, flags[setting.name], setting.flag)
+        elif setting.variable in environment:
+            values[setting.name] = check(setting, environment[setting.variable], setting.variable)
+        elif setting.name in toml:
+            values[setting.name] = check(setting, toml[setting.name], f'"{setting.name}" in [serve]')
+        else:
+            values[setting.name] = setting.default
+    settings = Settings(**values)  # type: ignore[arg-type]  # each was checked against its declared kind
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        raise UsageError("--tls-cert and --tls-key go together; give both, or neither for plain HTTP")
+    return settings
+
+
+def check(setting: Setting, value: object, where: str) -> Value:
+    """Bring a value to its setting's type. Raises: UsageError naming where it stands."""
+    kind = setting.kind
+    if kind in ("integer", "number"):
+        return _number(setting, value, where)
+    if kind == "switch":
+        return _switch(value, where)
+    if kind == "texts":
+        many = value.split(",") if isinstance(value, str) else value
+        if not isinstance(many, list | tuple):
+            raise UsageError(f"{where} must be a list of strings, found {value!r}")
+        return tuple(str(item).strip() for item in many if str(item).strip())
+    text = str(value) if isinstance(value, str | int | Path) else ""
+    if not text:
+        raise UsageError(f"{where} must be a non-empty string, found {value!r}")
+    if kind == "choice" and text not in setting.choices:
+        raise UsageError(f"{where} must be one of {', '.join(setting.choices)}, found {text!r}")
+    return Path(text) if kind == "path" else text
+
+
+def _number(setting: Setting, value: object, where: str) -> int | float:
+    expected = "a whole number" if setting.kind == "integer" else "a number"
+    try:
+        number = int(cast("str", value)) if setting.kind == "integer" else float(cast("str", value))
+    except (TypeError, ValueError):
+        raise UsageError(f"{where} must be {expected}, found {value!r}") from None
+    if isinstance(value, bool) or (setting.kind == "integer" and isinstance(value, float)) or number != number:
+        raise UsageError(f"{where} must be {expected}, found {value!r}")
+    if setting.minimum is not None and number < setting.minimum:
+        raise UsageError(f"{where} must be at least {setting.minimum:g}, found {value!r}")
+    return number
+
+
+def _switch(value: object, where: str) -> bool:
+    if isinstance(value, bool):
+        return value
+    text = str(value).lower()
+    if text in ("1", "true", "yes", "on"):
+        return True
+    if text in ("0", "false", "no", "off", ""):
+        return False
+    raise UsageError(f"{where} must be true or false, found {value!r}")
