@@ -127,7 +127,11 @@ def main() -> int:
     stale = []
     for name, make in PAGES.items():
         path = FOLDER / name
-        text = make()
+        try:
+            text = make()
+        except ImportError as missing:
+            print(f"{name} left out: {missing}", file=sys.stderr)
+            continue
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             stale.append(name)
             if not only_check:
