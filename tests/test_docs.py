@@ -12,6 +12,8 @@ import click
 import pytest
 
 from modelport import errors
+from modelport.config import SETTINGS
+from modelport.telemetry.metrics import METRICS
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("benchmarks/*.md"), *ROOT.glob("examples/*/*.md")])
@@ -89,6 +91,16 @@ def test_every_error_code_is_documented() -> None:
     text = (REFERENCE / "errors.md").read_text(encoding="utf-8")
     codes = {kind.code for kind in vars(errors).values() if inspect.isclass(kind) and issubclass(kind, errors.ModelportError)}
     assert {code for code in codes if f"| `{code}` |" not in text} == set()
+
+
+def test_every_setting_is_documented_with_its_flag_and_variable() -> None:
+    text = (REFERENCE / "settings.md").read_text(encoding="utf-8")
+    assert {setting.name for setting in SETTINGS if f"| `{setting.flag}` | `{setting.variable}` |" not in text} == set()
+
+
+def test_every_metric_is_documented() -> None:
+    text = (REFERENCE / "metrics.md").read_text(encoding="utf-8")
+    assert {metric.name for metric in METRICS if f"| `{metric.name}` |" not in text} == set()
 
 
 def test_every_command_and_flag_is_documented() -> None:

@@ -21,6 +21,9 @@ NOTE = "<!-- Written by `make docs` from {source}; change it there. -->"
 ANSWER = """An answer of type `application/problem+json` with the code and the status, and a list `faults` where several things are wrong.
 *Again* says whether the same request may be sent again."""
 
+SETTINGS_HEAD = """What `modelport serve` can be told, in three places: as a flag, as an environment variable, as a key of the table
+`[serve]` in a bundle's `model.toml`. A flag wins over the environment, that over the file, and that over the default."""
+
 
 def page(title: str, source: str, blocks: Iterable[str]) -> str:
     """Join a page's parts with one empty line between them."""
@@ -77,6 +80,41 @@ def errors_page() -> str:
     )
 
 
+def settings_page() -> str:
+    """List every setting of `serve`: flag, variable, key, default, meaning."""
+    from modelport.config import SETTINGS
+
+    rows = []
+    for setting in SETTINGS:
+        default = "" if setting.default in (None, ()) else str(setting.default)
+        shown = {"switch": default.lower()}.get(setting.kind, default)
+        facts = [setting.help, f"One of {', '.join(map(code, setting.choices))}." if setting.choices else ""]
+        facts.append(f"At least {setting.minimum:g}." if setting.minimum is not None else "")
+        rows.append(
+            (code(setting.flag), code(setting.variable), code(setting.name), code(shown), setting.unit, " ".join(filter(None, facts)))
+        )
+    return page(
+        "Settings", "`modelport.config`", [SETTINGS_HEAD, table(("flag", "environment", "key", "default", "unit", "meaning"), rows)]
+    )
+
+
+def metrics_page() -> str:
+    """List every metric that `/metrics` answers."""
+    from modelport.telemetry.metrics import METRICS
+
+    rows = [(code(m.name), m.kind, m.unit, ", ".join(map(code, m.labels)), m.help) for m in METRICS]
+    buckets = [f"`{m.name}` has the buckets {', '.join(f'{bound:g}' for bound in m.buckets)}." for m in METRICS if m.buckets]
+    return page(
+        "Metrics",
+        "`modelport.telemetry.metrics`",
+        [
+            "`GET /metrics` answers these in Prometheus's text format.",
+            table(("metric", "type", "unit", "labels", "meaning"), rows),
+            *buckets,
+        ],
+    )
+
+
 def option_row(option: click.Option) -> tuple[str, str, str, str]:
     """Describe one option of a command: its spellings, environment variable, default and help."""
     spelled = ", ".join(code(name) for name in (*option.opts, *option.secondary_opts))
@@ -115,7 +153,7 @@ def cli_page() -> str:
     return page("Commands", "`modelport.cli`", blocks)
 
 
-PAGES = {"errors.md": errors_page, "cli.md": cli_page}
+PAGES = {"cli.md": cli_page, "errors.md": errors_page, "metrics.md": metrics_page, "settings.md": settings_page}
 
 
 def main() -> int:
