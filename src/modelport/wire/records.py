@@ -1,0 +1,148 @@
+"""The way out: the model's columns to records of native JSON, built a column at a time.
+
+Every column becomes a list of JSON fragments, one a row, in as few calls as can be (a numeric array is one ``orjson.dumps`` and
+one ``split``); the fragments of all columns are then laid between fixed pieces and joined. For 100 rows of two classes that is
+19 µs where dicts take 28, and float32 keeps its own shortest form, which Python floats would lose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+import orjson
+
+from modelport.columns import Array, Columns
+from modelport.schema import Scalar, Schema
+from modelport.wire.base import Call
+
+Strip: TypeAlias = tuple[bytes, Sequence[bytes]]
+"""What stands before a column's value in each record, and the values, one a row."""
+
+_ONE_OUTPUT = {"regressor": "prediction", "network": "prediction", "clusterer": "cluster", "transformer": "features"}
+_BY_CLASS = ("probabilities", "scores")
+_NUMPY = orjson.OPT_SERIALIZE_NUMPY
+_NUMBERS = "biuf"
+
+
+def record_encoder(schema: Schema) -> Callable[[Columns, Call], bytes]:
+    """Compile a schema into an encoder of records: keys first, then what the task's table says.
+
+    Shapes (the encoder): each column is (rows, ...). NaN and infinities become null.
+    Cost (the encoder): 1 to 2 µs for one row of a classifier, 0.2 µs a row in bulk.
+    """
+    keys = frozenset(item.name for item in schema.keys)
+    heads = {item.name: _head(item.name) for item in (*schema.inputs, *schema.outputs)}
+    renamed = _ONE_OUTPUT.get(schema.task) if len(schema.outputs) <= 1 else None
+    only_head = _head(renamed) if renamed else None
+    is_classifier = schema.task == "classifier" and bool(schema.classes)
+    class_heads = [orjson.dumps(_class_key(value)) + b":" for value in schema.classes]
+    labels: dict[object, bytes] = {value: _text(value) for value in schema.classes if isinstance(value, str)}
+
+    def encode(columns: Columns, call: Call) -> bytes:
+        strips: list[Strip] = [(heads[name], _fragments(call.columns[name], {})) for name in call.keys if name not in columns]
+        end = b""
+        for name, array in columns.items():
+            if name in keys and name not in call.keys:
+                continue  # row numbers of ours that a hook gave back
+            head = only_head if only_head and len(columns) == 1 else heads.get(name) or _head(name)
+            by_class = _by_class(array, class_heads) if is_classifier and name in _BY_CLASS else None
+            if by_class is None:
+                strips.append((end + head, _fragments(array, labels)))
+                end = b""
+            else:
+                first_head, first = by_class[0]
+                strips.append((end + head + b"{" + first_head, first))
+                strips += by_class[1:]
+                end = b"}"
+        return _join(strips, end, columns.rows, is_single=call.is_single)
+
+    return encode
+
+
+def _head(name: str) -> bytes:
+    return b"," + orjson.dumps(_clean(name)) + b":"
+
+
+def _class_key(value: Scalar) -> str:
+    """Return a class as an object's key: strings as they are, numbers and booleans as JSON shows them."""
+    if isinstance(value, str):
+        return _clean(value)
+    return repr(value) if isinstance(value, float) else orjson.dumps(value).decode()
+
+
+def _by_class(array: Array, heads: list[bytes]) -> list[Strip] | None:
+    """Return a strip for each class, or None where the array's shape is not one value a class.
+
+    A binary decision function has one value a row; it belongs to the positive class, the second.
+    """
+    if array.ndim > 2 or array.dtype.kind not in _NUMBERS:
+        return None
+    width = array.shape[1] if array.ndim == 2 else 1
+    if width == 1 and len(heads) == 2:
+        return [(heads[1], _numbers(array))]
+    if array.ndim == 1 or width != len(heads):
+        return None
+    flat = _numbers(array)
+    return [(b"," + head if at else head, flat[at::width]) for at, head in enumerate(heads)]
+
+
+def _fragments(array: Array, labels: Mapping[object, bytes]) -> Sequence[bytes]:
+    """Return the JSON of each row of an array; ``labels`` are strings rendered before."""
+    if array.dtype.kind not in _NUMBERS:
+        values = array.tolist()
+        if labels and array.ndim == 1:
+            return [labels.get(value) or _text(value) for value in values]
+        return [_text(value) for value in values]
+    if array.ndim == 1:
+        return _numbers(array)
+    if array.size == 0:
+        return [_text(value) for value in array.tolist()]
+    opened, closed = b"[" * (array.ndim - 1), b"]" * (array.ndim - 1)
+    rows = _dumps(array)[array.ndim : -array.ndim].split(closed + b"," + opened)
+    return [opened + row + closed for row in rows]
+
+
+def _numbers(array: Array) -> list[bytes]:
+    """Return the JSON of each number, in row-major order."""
+    return _dumps(array.reshape(-1))[1:-1].split(b",")
+
+
+def _dumps(array: Array) -> bytes:
+    if not array.flags.c_contiguous or not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="), order="C")
+    return orjson.dumps(array, option=_NUMPY)
+
+
+def _text(value: object) -> bytes:
+    try:
+        return orjson.dumps(value, default=str, option=_NUMPY)
+    except TypeError:  # a lone surrogate in a string, which has no UTF-8 form
+        return orjson.dumps(_cleaned(value), default=str, option=_NUMPY)
+
+
+def _cleaned(value: object) -> object:
+    if isinstance(value, list):
+        return [_cleaned(item) for item in value]
+    return _clean(value) if isinstance(value, str) else value
+
+
+def _clean(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
+def _join(strips: list[Strip], end: bytes, rows: int, *, is_single: bool) -> bytes:
+    """Lay the strips side by side. The heads begin with a comma, which the first one of a record loses."""
+    if not strips or not rows:
+        body = b",".join([b"{}"] * rows)
+        return body if is_single else b"[" + body + b"]"
+    width = 2 * len(strips)
+    out: list[bytes] = [b""] * (width * rows)
+    for at, (head, values) in enumerate(strips):
+        out[2 * at :: width] = [head] * rows
+        out[2 * at + 1 :: width] = values
+    first = b"{" + strips[0][0][1:]
+    out[0::width] = [end + b"}," + first] * rows
+    out[0] = first if is_single else b"[" + first
+    out.append(end + b"}" if is_single else end + b"}]")
+    return b"".join(out)
