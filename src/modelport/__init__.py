@@ -3,4 +3,27 @@
 Importing this package imports no machine-learning framework and takes milliseconds; what is heavy is imported when called.
 """
 
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from modelport.config import Value
+
+__all__ = ["__version__", "serve"]
 __version__ = "0.1.0"
+
+
+def serve(*files: str | os.PathLike[str], **settings: Value) -> None:
+    """Serve model files or bundle folders until SIGTERM or Ctrl-C, as ``modelport serve`` does.
+
+    ``settings`` are those of the command line with underscores: ``host``, ``port``, ``workers``, …
+    Raises: ModelportError saying what stands in the way.
+    """
+    from pathlib import Path
+
+    from modelport.server.announce import announcement
+    from modelport.server.local import serve as run
+
+    run([Path(file) for file in files], settings, lambda live: print(announcement(live.url, live.engines), flush=True))  # noqa: T201
