@@ -75,12 +75,12 @@ def label_rule(estimator: object, method: Method) -> Rule | None:
 
 
 def _by_first_largest(values: npt.NDArray[np.float64]) -> Positions:
-    return np.argmax(values, axis=1)
+    largest: Positions = np.argmax(values, axis=1)
+    return largest
 
 
 def _by_score(values: npt.NDArray[np.float64]) -> Positions:
-    positions: Positions = (values > 0).astype(np.intp) if values.ndim == 1 else np.argmax(values, axis=1)
-    return positions
+    return np.asarray(values > 0, np.intp) if values.ndim == 1 else _by_first_largest(values)
 
 
 def _by_margin(values: npt.NDArray[np.float64]) -> Positions | None:
@@ -91,4 +91,4 @@ def _by_margin(values: npt.NDArray[np.float64]) -> Positions | None:
     else:
         ordered = np.partition(values, -2, axis=1)
         margins = ordered[:, -1] - ordered[:, -2]
-    return np.argmax(values, axis=1) if bool((margins > MARGIN).all()) else None  # NaN is no margin either
+    return _by_first_largest(values) if bool((margins > MARGIN).all()) else None  # NaN is no margin either

@@ -190,6 +190,8 @@ def shaped(value: object, field: Field, rows: int) -> Array:
     Raises: ModelError if it has not one row for each input row, or does not fit the output's type.
     """
     array = dense(value)
+    if rows == 1 and array.shape == field.shape and array.ndim:
+        array = array[None]  # SparsePCA answers a single row without its first axis
     if array.ndim == 0 or array.shape[0] != rows:
         found = array.shape[0] if array.ndim else 1
         raise ModelError(f"the model answered {found} rows for {rows}; it must answer one row for each row it is given")

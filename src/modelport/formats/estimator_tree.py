@@ -92,17 +92,18 @@ def flatten(estimator: object) -> tuple[list[object], object]:
 
 
 def tags_of(estimator: object) -> tuple[str | None, bool]:
-    """Return its kind ("classifier", …, or None) and whether its class says that it takes missing values."""
+    """Return its kind ("classifier", …, or None) and whether its class says that it takes missing values, or checks none."""
     read = getattr(estimator, "__sklearn_tags__", None)  # scikit-learn 1.6 and later
     if read is not None:
         try:
             found = read()
-            return found.estimator_type, bool(found.input_tags.allow_nan)
+            return found.estimator_type, bool(found.input_tags.allow_nan or found.no_validation)
         except (AttributeError, TypeError, ValueError):
             pass  # a class written for other versions; what follows asks the older way
     kind = getattr(estimator, "_estimator_type", None)
     older = getattr(estimator, "_get_tags", None)
-    return (kind if isinstance(kind, str) else None), bool(older().get("allow_nan", False)) if older else False
+    said = older() if older else {}
+    return (kind if isinstance(kind, str) else None), bool(said.get("allow_nan") or said.get("no_validation"))
 
 
 def takes_missing(estimator: object) -> bool:
