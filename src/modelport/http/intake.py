@@ -114,9 +114,9 @@ class Intake:
         if name in self._headers:
             self._repeats += 1
             self._repeats_bytes += len(value)
-            repeat_header(self._headers, name, value)
+            repeat_header(self._headers, name, value.rstrip())
         else:
-            self._headers[name] = value
+            self._headers[name] = value.rstrip()
 
     def on_headers_complete(self) -> None:
         """Check the head before any of the body is taken."""
@@ -157,6 +157,8 @@ class Intake:
         """Hand the request over."""
         request = self._request
         assert request is not None  # noqa: S101  # llhttp completes no message without its head
+        if self._is_cut_short(request):
+            return
         if self._pieces:
             pieces = self._pieces
             request.body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -199,11 +201,29 @@ class Intake:
             if self._overhead_bytes - self._body_bytes > self._limits.chunk_overhead_bytes:
                 raise TooLarge("the chunked body has more framing than the server takes; send larger chunks without extensions")
 
+    def _is_cut_short(self, request: Request) -> bool:
+        """Whether llhttp took the message for complete at its head, because it asks for an upgrade, though a body follows."""
+        headers = request.headers
+        return (
+            b"upgrade" in headers
+            and not self._pieces
+            and (self._is_chunked and not self._chunks or int(headers.get(b"content-length", b"0")) > 0)
+        )
+
     def _stay_http(self, rest: bytes) -> None:
-        """Go on in HTTP/1.1 after an Upgrade that we do not take (RFC 9110, section 7.8); llhttp stops there."""
+        """Go on in HTTP/1.1 after an Upgrade that we do not take (RFC 9110, section 7.8).
+
+        llhttp stops at the end of such a head. If a body follows, the head is parsed anew without the wish for an upgrade:
+        Java's client sends it with every first POST.
+        """
         if self.is_over:
             return
         self._parser = httptools.HttpRequestParser(self)
+        if (request := self._request) is not None:
+            self._is_chunked = False
+            dropped = (b"upgrade", b"expect")
+            fields = b"".join(b"%b: %b\r\n" % item for item in request.headers.items() if item[0] not in dropped)
+            self._parser.feed_data(b"%b %b HTTP/1.1\r\n%b\r\n" % (request.method, request.target, fields))
         if rest:
             self._feed(rest)
 
