@@ -133,7 +133,7 @@ def _prepare(estimator: object) -> EstimatorPredictor:
         _methods=methods,
         _answers={item.field.name: item for item in answers},
         _rule=label_rule(final, other) if follows and other is not None else None,
-        _classes=np.asarray(getattr(final, "classes_", ())),
+        _classes=np.asarray(getattr(final, "classes_", ()) if follows else ()),
     )
 
 

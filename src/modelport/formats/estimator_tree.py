@@ -153,6 +153,9 @@ def _width_of_arrays(estimator: object) -> int | None:
         shape = getattr(found, "shape", None)
         if isinstance(shape, tuple) and shape:
             return int(shape[-1])
+    members = getattr(estimator, "estimators_", None)
+    if isinstance(members, list) and members:
+        return width(members[0])
     return 1 if hasattr(estimator, "X_min_") else None  # isotonic regression reads one column
 
 
