@@ -12,6 +12,7 @@ import click
 import pytest
 
 from modelport import errors
+from modelport.cli import group
 from modelport.config import SETTINGS
 from modelport.telemetry.metrics import METRICS
 
@@ -32,10 +33,8 @@ def _code(path: Path) -> str:
 
 
 def _commands() -> dict[str, click.Command]:
-    from modelport.cli import main
-
-    context = click.Context(main, info_name="modelport")
-    found = {name: main.get_command(context, name) for name in main.list_commands(context)}
+    context = click.Context(group, info_name="modelport")
+    found = {name: group.get_command(context, name) for name in group.list_commands(context)}
     return {name: command for name, command in found.items() if command is not None}
 
 
