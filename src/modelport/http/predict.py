@@ -102,12 +102,7 @@ class Predictions:
             request.tail,
             body,
         )
-        tally.codes[200] += 1
-        tally.decode.add(decode_s)
-        tally.queue.add(ticket.queued_s)
-        tally.predict.add(ticket.predict_s)
-        tally.encode.add(encode_s)
-        tally.total.add(ended_s - prediction.began_s)
+        tally.predicted((decode_s, ticket.queued_s, ticket.predict_s, encode_s, ended_s - prediction.began_s))
         request.sink.answer(request, payload)
 
     def fail(self, request: Request, error: ModelportError, began_s: float) -> None:
@@ -160,7 +155,7 @@ class Prediction:
     def done(self, ticket: Ticket) -> None:
         """Answer; called by the engine, once."""
         owner, request = self._owner, self.request
-        request.work = None
+        request.work = self.ticket = None  # the ticket holds this object: a cycle would be the garbage collector's work
         owner.ended(is_cancelled=False)
         if ticket.result is None:
             owner.fail(request, ticket.error or ModelportError("the prediction ended without an answer"), self.began_s)

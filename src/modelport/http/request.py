@@ -85,9 +85,9 @@ def check_host(value: bytes | None) -> bytes:
     return value
 
 
-def check_transfer_coding(value: bytes, version: str) -> None:
+def check_transfer_coding(value: bytes, *, is_1_1: bool) -> None:
     """Accept a body framed by one ``chunked`` in HTTP/1.1 and nothing else. Raises: BadRequest."""
-    if version != "1.1":
+    if not is_1_1:
         raise BadRequest("Transfer-Encoding was sent with HTTP/1.0, which does not have it; send a Content-Length")
     if value.strip().lower() != b"chunked":
         raise BadRequest('the Transfer-Encoding is not "chunked" alone; use Content-Encoding for a compressed body')
