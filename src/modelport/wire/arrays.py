@@ -46,14 +46,15 @@ class Part:
     """How one physical column is built: the names of its logical ones, and ``build``.
 
     ``build`` takes the rows of a packed block as tuples in the order of ``names``, else the one column's values.
+    ``number`` gives so many row numbers, for a key that the request leaves out.
     """
 
     name: str
     names: tuple[str, ...]
     is_packed: bool
     is_key: bool
-    dtype: np.dtype[np.generic]
     build: Build
+    number: Callable[[int], Array]
 
 
 def parts(schema: Schema) -> tuple[Part, ...]:
@@ -64,8 +65,8 @@ def parts(schema: Schema) -> tuple[Part, ...]:
             names=tuple(item.name for item in block.fields),
             is_packed=block.is_packed,
             is_key=block.fields[0].role == "key",
-            dtype=block.dtype,
             build=_builder(block),
+            number=_numberer(block.dtype),
         )
         for block in schema.layout
     )
@@ -79,20 +80,10 @@ def assemble(prepared: Sequence[Part], values: Mapping[str, Sequence[object]], r
     out: dict[str, Array] = {}
     for part in prepared:
         if part.is_packed:
-            array = part.build(list(zip(*[values[name] for name in part.names], strict=True)))
-        elif part.name in values:
-            array = part.build(values[part.name])
+            out[part.name] = part.build(list(zip(*[values[name] for name in part.names], strict=True)))
         else:
-            array = numbered(part, rows)
-        out[part.name] = array
+            out[part.name] = part.build(values[part.name]) if part.name in values else part.number(rows)
     return Columns(out)
-
-
-def numbered(part: Part, rows: int) -> Array:
-    """Return row numbers 0…rows-1 in the type of a key column; a type too narrow for them starts again."""
-    if part.dtype == object:
-        return _strings([str(at) for at in range(rows)])
-    return np.arange(rows).astype(part.dtype)
 
 
 def flatten(values: Sequence[object], declared: tuple[int | None, ...]) -> tuple[tuple[int, ...], Sequence[object]]:
@@ -128,6 +119,14 @@ def scalars(item: Field) -> Build:
         return np.ndarray((len(values),), dtype, bytearray(struct.pack(f"{order}{len(values)}{code}", *values)))
 
     return _with_nan(build) if item.nullable and dtype.kind == "f" else build
+
+
+def _numberer(dtype: np.dtype[np.generic]) -> Callable[[int], Array]:
+    if dtype.hasobject:
+        return lambda rows: _strings([str(at) for at in range(rows)])
+    if dtype.itemsize >= 4:
+        return lambda rows: np.arange(rows, dtype=dtype)
+    return lambda rows: np.arange(rows).astype(dtype)  # a type too narrow for them starts again
 
 
 def _builder(block: Block) -> Build:

@@ -17,7 +17,7 @@ from msgspec.structs import astuple
 
 from modelport.columns import Array, Columns
 from modelport.schema import Field, Schema
-from modelport.wire.arrays import MISFIT, Part, numbered, parts
+from modelport.wire.arrays import MISFIT, Build, Part, parts
 from modelport.wire.base import Call, Limits
 from modelport.wire.rules import allowed_numbers, allowed_texts, longest_text, takes_null, too_many
 from modelport.wire.syntax import has_separators
@@ -30,19 +30,27 @@ _WHITE = b" \t\r\n"
 
 
 @dataclass(frozen=True, slots=True)
-class _Slot:
-    """Where a physical column's values stand in a decoded row: features in the order of the layout, then keys."""
+class _Fill:
+    """How one physical column is made of decoded rows, decoded columns, or the list of the one feature's values.
 
-    part: Part
-    start: int
-    stop: int
+    ``at``: where its values start in a row: features come first, in the order of the layout, then keys.
+    """
+
+    name: str
+    at: int
+    is_key: bool
+    from_rows: Callable[[Sequence[Row]], Array]
+    from_columns: Callable[[Row], Array]
+    from_values: Build
+    number: Callable[[int], Array]
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    slots: tuple[_Slot, ...]
+    fills: tuple[_Fill, ...]
+    order: tuple[str, ...]
     width: int
-    keys: tuple[str, ...]
+    key_slots: tuple[tuple[str, int], ...]
     checks: tuple[Callable[[Columns], None], ...]
     limits: Limits
 
@@ -83,60 +91,73 @@ def fast_decoder(schema: Schema, limits: Limits) -> Callable[[bytes], Call | Non
 
 
 def _plan(schema: Schema, limits: Limits) -> _Plan:
-    slots: list[_Slot] = []
-    at = 0
     prepared = parts(schema)
-    for part in sorted(prepared, key=lambda part: part.is_key):
-        slots.append(_Slot(part, at, at + len(part.names)))
-        at += len(part.names)
-    in_layout = sorted(slots, key=lambda slot: prepared.index(slot.part))
+    order = [name for is_key in (False, True) for part in prepared if part.is_key is is_key for name in part.names]
+    places = {name: at for at, name in enumerate(order)}
+    fills = tuple(_fill(part, places[part.names[0]], is_alone=len(prepared) == 1) for part in prepared)
     closed = ((item, allowed_numbers(item)) for item in schema.inputs)
-    checks = tuple(_closed(schema, item, allowed) for item, allowed in closed if allowed is not None)
-    return _Plan(tuple(in_layout), len(schema.features), tuple(item.name for item in schema.keys), checks, limits)
+    return _Plan(
+        fills=fills,
+        order=tuple(order),
+        width=len(schema.features),
+        key_slots=tuple((item.name, places[item.name]) for item in schema.keys),
+        checks=tuple(_closed(schema, item, allowed) for item, allowed in closed if allowed is not None),
+        limits=limits,
+    )
+
+
+def _fill(part: Part, at: int, *, is_alone: bool) -> _Fill:
+    build, stop = part.build, at + len(part.names)
+
+    def slices(rows: Sequence[Row]) -> Array:
+        return build([row[at:stop] for row in rows])
+
+    def cells(rows: Sequence[Row]) -> Array:
+        return build([row[at] for row in rows])
+
+    def lists(values: Row) -> Array:
+        columns: Sequence[Sequence[object]] = values[at:stop]  # type: ignore[assignment]  # the decoder's type says lists
+        if len(columns[0]) == 1:  # half the time of zip
+            return build([[value for (value,) in columns]])
+        return build(list(zip(*columns, strict=True)))
+
+    def one_list(values: Row) -> Array:
+        return build(values[at])  # type: ignore[arg-type]  # as above
+
+    if part.is_packed:
+        return _Fill(part.name, at, part.is_key, build if is_alone else slices, lists, build, part.number)
+    return _Fill(part.name, at, part.is_key, cells, one_list, build, part.number)
 
 
 # --- from decoded values to a Call ----------------------------------------------------------------------------------
 
 
-def _from_rows(plan: _Plan, rows: Sequence[Row], *, has_keys: bool, is_single: bool) -> Call:
+def _from_rows(plan: _Plan, rows: Sequence[Row], *, is_single: bool) -> Call:
+    """Make a Call of rows that hold features only, or features and keys."""
     count = len(rows)
     _check_count(plan, count)
-    out: dict[str, Array] = {}
-    given: list[str] = []
-    for slot in plan.slots:
-        part = slot.part
-        if part.is_packed:
-            whole = slot.start == 0 and len(rows[0]) == slot.stop
-            out[part.name] = part.build(rows if whole else [row[slot.start : slot.stop] for row in rows])
-        elif part.is_key and (not has_keys or rows[0][slot.start] is msgspec.UNSET):
-            if has_keys and any(row[slot.start] is not msgspec.UNSET for row in rows):
-                raise ValueError("a key stands in some rows only")
-            out[part.name] = numbered(part, count)
-        else:
-            out[part.name] = part.build([row[slot.start] for row in rows])
-            if part.is_key:
-                given.append(part.name)
-    return _call(plan, Columns(out), tuple(given), is_single=is_single)
+    given: tuple[str, ...] = ()
+    if plan.key_slots and len(rows[0]) > plan.width:
+        given = tuple([name for name, at in plan.key_slots if rows[0][at] is not msgspec.UNSET])
+        if count > 1 and any(len({row[at] is msgspec.UNSET for row in rows}) > 1 for _, at in plan.key_slots):
+            raise ValueError("a key stands in some rows only")
+    out = {fill.name: fill.number(count) if fill.is_key and fill.name not in given else fill.from_rows(rows) for fill in plan.fills}
+    return _call(plan, Columns(out), given, is_single=is_single)
 
 
 def _from_columns(plan: _Plan, values: Row) -> Call:
-    first = values[0]
-    count = len(first)  # type: ignore[arg-type]  # the decoder's type says list
+    count = len(values[0])  # type: ignore[arg-type]  # the decoder's type says list
     _check_count(plan, count)
-    out: dict[str, Array] = {}
-    given: list[str] = []
-    for slot in plan.slots:
-        part, column = slot.part, values[slot.start]
-        if part.is_packed:
-            lists = values[slot.start : slot.stop]
-            out[part.name] = part.build(list(zip(*lists, strict=True)))
-        elif column is msgspec.UNSET:
-            out[part.name] = numbered(part, count)
-        else:
-            out[part.name] = part.build(column)  # type: ignore[arg-type]
-            if part.is_key:
-                given.append(part.name)
-    return _call(plan, Columns(out), tuple(given), is_single=False)  # Columns refuses unequal lengths
+    given = tuple([name for name, at in plan.key_slots if values[at] is not msgspec.UNSET])
+    out = {fill.name: fill.number(count) if fill.is_key and fill.name not in given else fill.from_columns(values) for fill in plan.fills}
+    return _call(plan, Columns(out), given, is_single=False)  # Columns refuses unequal lengths
+
+
+def _from_values(plan: _Plan, values: Sequence[object]) -> Call:
+    count = len(values)
+    _check_count(plan, count)
+    out = {fill.name: fill.number(count) if fill.is_key else fill.from_values(values) for fill in plan.fills}
+    return _call(plan, Columns(out), (), is_single=False)
 
 
 def _check_count(plan: _Plan, count: int) -> None:
@@ -149,7 +170,7 @@ def _check_count(plan: _Plan, count: int) -> None:
 def _call(plan: _Plan, columns: Columns, given: tuple[str, ...], *, is_single: bool) -> Call:
     for check in plan.checks:
         check(columns)
-    return Call(columns, None, {}, tuple(name for name in plan.keys if name in given) if given else (), is_single)
+    return Call(columns, None, {}, given, is_single)
 
 
 def _closed(schema: Schema, item: Field, allowed: Array) -> Callable[[Columns], None]:
@@ -169,12 +190,11 @@ def _closed(schema: Schema, item: Field, allowed: Array) -> Callable[[Columns], 
 
 def _named_decoders(schema: Schema, plan: _Plan) -> dict[str, Decode]:
     """Return the decoders of records, one record and columns; none if msgspec cannot spell a column's name (quotes, control characters)."""
-    order = [name for slot in sorted(plan.slots, key=lambda slot: slot.start) for name in slot.part.names]
     fields = {item.name: item for item in schema.inputs}
-    types = [_cell(fields[name], plan.limits) for name in order]
+    types = [_cell(fields[name], plan.limits) for name in plan.order]
     try:
-        one = _struct("Record", order, types, plan.width)
-        many = _struct("Columns", order, [list[type_] for type_ in types], plan.width)  # type: ignore[valid-type]
+        one = _struct("Record", plan.order, types, plan.width)
+        many = _struct("Columns", plan.order, [list[type_] for type_ in types], plan.width)  # type: ignore[valid-type]
     except ValueError:
         return {}
     record = msgspec.json.Decoder(one).decode
@@ -182,12 +202,12 @@ def _named_decoders(schema: Schema, plan: _Plan) -> dict[str, Decode]:
     columns = msgspec.json.Decoder(many).decode
 
     def decode_record(body: bytes) -> Call:
-        call = _from_rows(plan, (astuple(record(body)),), has_keys=True, is_single=True)
+        call = _from_rows(plan, (astuple(record(body)),), is_single=True)
         return _checked(body, plan.width + len(call.keys), call)
 
     def decode_records(body: bytes) -> Call:
         found = records(body)
-        call = _from_rows(plan, [astuple(row) for row in found], has_keys=True, is_single=False)
+        call = _from_rows(plan, [astuple(row) for row in found], is_single=False)
         return _checked(body, len(found) * (plan.width + len(call.keys)), call)
 
     def decode_columns(body: bytes) -> Call:
@@ -222,18 +242,17 @@ def _bare_decoders(schema: Schema, plan: _Plan) -> tuple[Decode, ...]:
         out.append(_rows_decoder(schema, plan, types))
     if len(features) == 1:
         values = msgspec.json.Decoder(list[types[0]]).decode  # type: ignore[valid-type]
-        out.append(lambda body: _from_rows(plan, [(value,) for value in values(body)], has_keys=False, is_single=False))
+        out.append(lambda body: _from_values(plan, values(body)))
     return tuple(out)
 
 
 def _rows_decoder(schema: Schema, plan: _Plan, types: Sequence[object]) -> Decode:
     rows = msgspec.json.Decoder(list[tuple[tuple(types)]]).decode  # type: ignore[misc]
     names = [item.name for item in schema.features]
-    order = [name for slot in sorted(plan.slots, key=lambda slot: slot.start) for name in slot.part.names if not slot.part.is_key]
-    if order == names:
-        return lambda body: _from_rows(plan, rows(body), has_keys=False, is_single=False)
-    pick = itemgetter(*[names.index(name) for name in order])
-    return lambda body: _from_rows(plan, [pick(row) for row in rows(body)], has_keys=False, is_single=False)
+    if plan.order[: plan.width] == tuple(names):
+        return lambda body: _from_rows(plan, rows(body), is_single=False)
+    pick = itemgetter(*[names.index(name) for name in plan.order[: plan.width]])
+    return lambda body: _from_rows(plan, [pick(row) for row in rows(body)], is_single=False)
 
 
 def _cell(item: Field, limits: Limits) -> object:

@@ -23,6 +23,8 @@ _ONE_OUTPUT = {"regressor": "prediction", "network": "prediction", "clusterer": 
 _BY_CLASS = ("probabilities", "scores")
 _NUMPY = orjson.OPT_SERIALIZE_NUMPY
 _NUMBERS = "biuf"
+_EXACT = "?bBhHiIlLqQd"  # what a Python number holds as it is: all but the short floats
+_FEW = 8
 
 
 def record_encoder(schema: Schema) -> Callable[[Columns, Call], bytes]:
@@ -35,29 +37,36 @@ def record_encoder(schema: Schema) -> Callable[[Columns, Call], bytes]:
     heads = {item.name: _head(item.name) for item in (*schema.inputs, *schema.outputs)}
     renamed = _ONE_OUTPUT.get(schema.task) if len(schema.outputs) <= 1 else None
     only_head = _head(renamed) if renamed else None
-    is_classifier = schema.task == "classifier" and bool(schema.classes)
-    class_heads = [orjson.dumps(_class_key(value)) + b":" for value in schema.classes]
+    class_heads = _class_heads(schema)
     labels: dict[object, bytes] = {value: _text(value) for value in schema.classes if isinstance(value, str)}
 
     def encode(columns: Columns, call: Call) -> bytes:
         strips: list[Strip] = [(heads[name], _fragments(call.columns[name], {})) for name in call.keys if name not in columns]
         end = b""
-        for name, array in columns.items():
+        for name in columns:
             if name in keys and name not in call.keys:
                 continue  # row numbers of ours that a hook gave back
-            head = only_head if only_head and len(columns) == 1 else heads.get(name) or _head(name)
-            by_class = _by_class(array, class_heads) if is_classifier and name in _BY_CLASS else None
+            array = columns[name]
+            by_class = _by_class(array, class_heads[name]) if name in class_heads else None
             if by_class is None:
-                strips.append((end + head, _fragments(array, labels)))
-                end = b""
+                head = only_head if only_head and len(columns) == 1 else heads.get(name) or _head(name)
+                by_class, after = [(head, _fragments(array, labels))], b""
             else:
-                first_head, first = by_class[0]
-                strips.append((end + head + b"{" + first_head, first))
-                strips += by_class[1:]
-                end = b"}"
+                after = b"}"
+            strips.append((end + by_class[0][0], by_class[0][1]) if end else by_class[0])
+            strips += by_class[1:]
+            end = after
         return _join(strips, end, columns.rows, is_single=call.is_single)
 
     return encode
+
+
+def _class_heads(schema: Schema) -> dict[str, tuple[bytes, list[bytes]]]:
+    """Return, for each output that is shown by class, what opens it and what stands before each class's number."""
+    if schema.task != "classifier" or not schema.classes:
+        return {}
+    names = [orjson.dumps(_class_key(value)) + b":" for value in schema.classes]
+    return {output: (_head(output) + b"{", names) for output in _BY_CLASS}
 
 
 def _head(name: str) -> bytes:
@@ -71,20 +80,22 @@ def _class_key(value: Scalar) -> str:
     return repr(value) if isinstance(value, float) else orjson.dumps(value).decode()
 
 
-def _by_class(array: Array, heads: list[bytes]) -> list[Strip] | None:
+def _by_class(array: Array, heads: tuple[bytes, list[bytes]]) -> list[Strip] | None:
     """Return a strip for each class, or None where the array's shape is not one value a class.
 
     A binary decision function has one value a row; it belongs to the positive class, the second.
     """
-    if array.ndim > 2 or array.dtype.kind not in _NUMBERS:
+    opened, names = heads
+    shape = array.shape
+    width = shape[1] if len(shape) == 2 else 1
+    if len(shape) > 2 or array.dtype.kind not in _NUMBERS:
         return None
-    width = array.shape[1] if array.ndim == 2 else 1
-    if width == 1 and len(heads) == 2:
-        return [(heads[1], _numbers(array))]
-    if array.ndim == 1 or width != len(heads):
+    if width == 1 and len(names) == 2:
+        return [(opened + names[1], _numbers(array))]
+    if len(shape) == 1 or width != len(names):
         return None
     flat = _numbers(array)
-    return [(b"," + head if at else head, flat[at::width]) for at, head in enumerate(heads)]
+    return [(b"," + name if at else opened + name, flat[at::width]) for at, name in enumerate(names)]
 
 
 def _fragments(array: Array, labels: Mapping[object, bytes]) -> Sequence[bytes]:
@@ -105,6 +116,8 @@ def _fragments(array: Array, labels: Mapping[object, bytes]) -> Sequence[bytes]:
 
 def _numbers(array: Array) -> list[bytes]:
     """Return the JSON of each number, in row-major order."""
+    if array.size <= _FEW and array.dtype.char in _EXACT:  # quicker for a row or two
+        return orjson.dumps(array.ravel().tolist())[1:-1].split(b",")
     return _dumps(array.reshape(-1))[1:-1].split(b",")
 
 
@@ -136,6 +149,9 @@ def _join(strips: list[Strip], end: bytes, rows: int, *, is_single: bool) -> byt
     if not strips or not rows:
         body = b",".join([b"{}"] * rows)
         return body if is_single else b"[" + body + b"]"
+    if rows == 1:
+        one = b"{" + b"".join([piece for head, values in strips for piece in (head, values[0])])[1:] + end + b"}"
+        return one if is_single else b"[" + one + b"]"
     width = 2 * len(strips)
     out: list[bytes] = [b""] * (width * rows)
     for at, (head, values) in enumerate(strips):
@@ -143,6 +159,6 @@ def _join(strips: list[Strip], end: bytes, rows: int, *, is_single: bool) -> byt
         out[2 * at + 1 :: width] = values
     first = b"{" + strips[0][0][1:]
     out[0::width] = [end + b"}," + first] * rows
-    out[0] = first if is_single else b"[" + first
-    out.append(end + b"}" if is_single else end + b"}]")
+    out[0] = b"[" + first
+    out.append(end + b"}]")
     return b"".join(out)
