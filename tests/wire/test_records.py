@@ -168,7 +168,8 @@ VALUE = Schema(TEXT, (Field("prediction", "float64"),), task="regressor")
 def test_numbers_keep_their_own_precision():
     assert answer(VALUE, {"prediction": np.array([0.1], "f4")}) == b'[{"prediction":0.1}]'
     assert answer(VALUE, {"prediction": np.array([1 / 3])}) == b'[{"prediction":0.3333333333333333}]'
-    assert answer(VALUE, {"prediction": np.array([0.1], "f2")}) == b'[{"prediction":%s}]' % json.dumps(float(np.float16(0.1))).encode()
+    [half] = json.loads(answer(VALUE, {"prediction": np.array([0.1], "f2")}))
+    assert np.float16(half["prediction"]) == np.float16(0.1)
     assert answer(VALUE, {"prediction": np.array([2**63 - 1])}) == b'[{"prediction":9223372036854775807}]'
 
 
@@ -205,15 +206,15 @@ def test_no_rows_are_an_empty_list():
     )
 )
 def test_any_array_is_answered_as_its_own_nested_lists(array):
-    rows = array if len(array) else array[:0]
-    found = json.loads(answer(VALUE, {"prediction": rows}))
-    assert [record["prediction"] for record in found] == rows.tolist()
+    found = json.loads(answer(VALUE, {"prediction": array}))
+    assert [record["prediction"] for record in found] == array.tolist()
 
 
 @given(hnp.arrays(np.float32, st.integers(1, 20), elements={"allow_nan": False, "allow_infinity": False}))
 def test_float32_is_the_shortest_form_that_reads_back_the_same(array):
     found = [record["prediction"] for record in json.loads(answer(VALUE, {"prediction": array}))]
-    assert np.array(found, np.float32).tobytes() == (array + np.float32(0)).tobytes() or np.array_equal(np.array(found, np.float32), array)
+    assert np.array(found, np.float32).tobytes() == array.tobytes()
+    assert all(len(repr(value)) <= len(repr(float(str(number)))) for value, number in zip(found, array, strict=True))
 
 
 @given(
