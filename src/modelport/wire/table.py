@@ -13,22 +13,17 @@ import io
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
 
-import orjson
-
-from modelport.errors import DecodeError, SchemaError
+from modelport.errors import DecodeError, Fault, SchemaError
 from modelport.schema import Field, Schema
 from modelport.wire.arrays import assemble, parts
 from modelport.wire.base import Call, Limits
 from modelport.wire.cells import check_column
+from modelport.wire.csv_cells import is_number, parser
 from modelport.wire.faults import Faults, fail, listed, pointer, short, suggestion
 from modelport.wire.rules import too_many
 
-Parse: TypeAlias = Callable[[str], object]
-
-_MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "<na>"})
-_TRUTHS = {"true": True, "1": True, "false": False, "0": False}
+_FEW = 2
 
 
 @dataclass(slots=True)
@@ -71,7 +66,7 @@ def decode_csv(body: bytes, schema: Schema, limits: Limits = Limits(), *, delimi
         _read_lines(table, reading, lines)
         return _call(table)
     except SchemaError:
-        table.faults.found = [_with_line(fault.path, fault.message, numbers, fault) for fault in table.faults.found]
+        table.faults.found = [_with_line(fault, numbers) for fault in table.faults.found]
         raise table.faults.error() from None
 
 
@@ -150,4 +145,108 @@ def _lines(body: bytes, delimiter: str, most: int) -> tuple[list[int], list[list
     return numbers, lines
 
 
-def _with_line(path: str, message: str, numbers: Sequence[int], fault: object) -> object: ...
+def _with_line(fault: Fault, numbers: Sequence[int]) -> Fault:
+    row = fault.path[1:].partition("/")[0]
+    return replace(fault, message=f"{fault.message} (line {numbers[int(row)]})") if row else fault
+
+
+def _reading(lines: Sequence[Sequence[str]], schema: Schema) -> _Reading:
+    """Decide what the first line is. Raises: SchemaError naming both readings if neither fits."""
+    if not lines:
+        return _Reading((), 0)
+    first = lines[0]
+    known = {item.name: item.name for item in schema.inputs}
+    cells = [cell if cell in known else cell.strip() for cell in first]
+    folded = {name.casefold() for name in known}
+    if any(cell.casefold() in folded for cell in cells):
+        # A frame's index is written as a first column without a name.
+        return _Reading(tuple(None if at == 0 and not cell else cell for at, cell in enumerate(cells)), 1)
+    return _by_position(cells, schema)
+
+
+def _by_position(cells: Sequence[str], schema: Schema) -> _Reading:
+    features, width = schema.features, len(cells)
+    is_tensor = len(features) == 1 and bool(features[0].shape) and math.prod(n or 0 for n in features[0].shape) == width
+    is_wordy = all(item.type != "string" for item in features) and not any(map(is_number, cells))
+    # Frames without column names write 0, 1, 2 … as their header.
+    is_counted = width > _FEW and not schema.is_named and list(cells) == [str(at) for at in range(width)]
+    skipped = int(is_wordy or is_counted)
+    if is_tensor:
+        return _Reading((features[0].name,) * width, skipped, is_tensor=True)
+    for group in (features, schema.inputs):
+        if width == len(group) and not (is_wordy and schema.is_named):
+            return _Reading(tuple(item.name for item in group), skipped)
+    names = listed([item.name for item in features])
+    second = f"it has {width} cells for {len(features)} columns" if width != len(features) else "it holds no number"
+    first = listed([short(cell) for cell in cells])
+    message = f"the first line ({first}) fits neither way: as a header it names none of the columns {names}; as a row without one {second}"
+    raise fail("", "form", message)
+
+
+# --- cells ----------------------------------------------------------------------------------------------------------
+
+
+def _read_lines(table: _Table, reading: _Reading, lines: Sequence[Sequence[str]]) -> None:
+    width = len(reading.names)
+    whole = [at for at, cells in enumerate(lines) if len(cells) == width]
+    if len(whole) < len(lines):
+        for at, cells in enumerate(lines):
+            if len(cells) != width:
+                table.faults.add(pointer(at), "row_length", f"row {at} has {len(cells)} cells, expected {width}")
+    if reading.is_tensor:
+        item = table.schema.features[0]
+        parsed = [[_number(item, cell) for cell in lines[at]] for at in whole]
+        table.rows[item.name], table.values[item.name] = whole, [_nested(row, item.shape) for row in parsed]
+        return
+    if reading.skipped:
+        _note_names(table, [name for name in reading.names if name is not None])
+    known = {item.name: item for item in table.schema.inputs}
+    for at, name in enumerate(reading.names):
+        if name in known and name not in table.values:
+            _read_column(table, known[name], whole, [lines[row][at] for row in whole])
+
+
+def _read_column(table: _Table, item: Field, rows: Sequence[int], cells: Sequence[str]) -> None:
+    parse = parser(item)
+    try:  # nearly every column of nearly every file
+        table.rows[item.name], table.values[item.name] = rows, [parse(cell) for cell in cells]
+        return
+    except ValueError:
+        pass
+    fine: list[int] = []
+    values: list[object] = []
+    for row, cell in zip(rows, cells, strict=True):
+        try:
+            values.append(parse(cell))
+            fine.append(row)
+        except ValueError:
+            expected = f"a JSON list of {item.type}" if item.shape else item.type
+            message = f'column "{short(item.name)}": expected {expected}, got "{short(cell)}" at row {row}'
+            table.faults.add(pointer(row, item.name), "wrong_type", message)
+    table.rows[item.name], table.values[item.name] = fine, values
+
+
+def _number(item: Field, cell: str) -> object:
+    """Read one cell of a tensor spread over a line; what is no number stays text, for the check to name."""
+    try:
+        return parser(replace(item, shape=()))(cell)
+    except ValueError:
+        return cell
+
+
+def _nested(row: Sequence[object], shape: tuple[int | None, ...]) -> object:
+    for length in reversed(shape[1:]):
+        step = length or 1
+        row = [list(row[at : at + step]) for at in range(0, len(row), step)]
+    return list(row)
+
+
+def _plain(item: Field, value: object) -> object:
+    if isinstance(value, list):
+        return [_plain(item, part) for part in value]
+    if isinstance(value, float):
+        if value != value:
+            return None
+        if value.is_integer() and item.type.startswith(("int", "uint")):
+            return int(value)
+    return value
