@@ -6,7 +6,6 @@ for pointers. So each is rebuilt here from its plain description and must agree 
 
 from __future__ import annotations
 
-import math
 import re
 from typing import cast
 
@@ -44,17 +43,17 @@ def built_dtype(base: np.dtype[np.generic], state: Symbol) -> np.dtype[np.generi
 
     Raises: RefusedFile if the state is not what numpy would have written for that type.
     """
-    if not isinstance(state, tuple) or len(state) not in {5, 6, 7, 8, 9} or state[1] not in {"<", ">", "|", "="}:
+    if not isinstance(state, tuple) or len(state) not in {5, 6, 7, 8, 9} or state[1] not in ("<", ">", "|", "="):
         raise RefusedFile("a numpy dtype is filled with a state that numpy does not write")
     padded = (*state[:5], *((-1, -1, 0) if len(state) < 8 else state[5:8]), *(state[8:] or (None,)))
     _, order, subarray, names, fields, size, _, flags, metadata = padded
     try:
-        result = _assemble(base.newbyteorder(order if order in {"<", ">"} else "="), (subarray, names, fields, size, metadata))
-    except (TypeError, ValueError, KeyError, OverflowError) as error:
+        result = _assemble(base.newbyteorder(order if order in ("<", ">") else "="), (subarray, names, fields, size, metadata))
+    except (TypeError, ValueError, LookupError, OverflowError) as error:
         raise RefusedFile(f"a numpy dtype in the file contradicts itself ({error})") from error
     expected = cast("tuple[object, ...]", result.__reduce__()[2])
     is_plain = result.hasobject == (base == np.dtype("O"))
-    if not is_plain or not isinstance(flags, int) or (flags ^ cast("int", expected[7])) & _FLAG_MASK or size not in {-1, result.itemsize}:
+    if not is_plain or not isinstance(flags, int) or (flags ^ cast("int", expected[7])) & _FLAG_MASK or size not in (-1, result.itemsize):
         raise RefusedFile(f"a numpy dtype in the file claims size {size!r} and flags {flags!r}, which numpy does not write for {result}")
     return result
 
@@ -70,17 +69,19 @@ def _assemble(base: np.dtype[np.generic], parts: tuple[Symbol, ...]) -> np.dtype
         described = {"names": list(names), "formats": formats, "offsets": offsets, "itemsize": size}
         return cast("np.dtype[np.generic]", np.dtype(cast("npt.DTypeLike", described)))
     if metadata is not None and base.kind in "Mm":
-        unit, count = _datetime_unit(metadata)
-        return np.dtype(f"{base.byteorder}{base.kind}8[{count}{unit}]")
+        unit, step = _datetime_unit(metadata)
+        return np.dtype(f"{base.byteorder}{base.kind}8[{step}{unit}]")
     return base
 
 
 def _datetime_unit(metadata: Symbol) -> tuple[str, int]:
-    unit, count, *_ = cast("tuple[tuple[object, ...], ...]", metadata)[1]
+    unit, step, *_ = cast("tuple[tuple[object, ...], ...]", metadata)[1]
+    if isinstance(unit, Node) and unit.maker.dotted == "_codecs.encode":
+        unit = unit.args[0]
     text = unit.decode("ascii") if isinstance(unit, bytes) else str(unit)
-    if not text.isalpha() or not isinstance(count, int):
+    if not text.isalpha() or not isinstance(step, int):
         raise ValueError("a date unit was expected")
-    return text, count
+    return text, step
 
 
 def _shape(symbol: Symbol) -> tuple[int, ...]:
@@ -94,20 +95,31 @@ def block_of(state: Symbol) -> Block:
 
     Raises: RefusedFile if the state is not what joblib writes.
     """
-    if not isinstance(state, dict) or state.get("order") not in {"C", "F"}:
+    if not isinstance(state, dict) or state.get("order") not in ("C", "F"):
         raise RefusedFile("a joblib array block has no order 'C' or 'F'; joblib does not write that")
-    return Block(dtype_of(state.get("dtype")), _shape(state.get("shape")), is_fortran=state["order"] == "F", start=0)
+    block = Block(dtype_of(state.get("dtype")), _shape(state.get("shape")), is_fortran=state["order"] == "F", start=0)
+    if not block.dtype.itemsize and count(block.shape):
+        raise RefusedFile("an array in the file has elements of no size, which would be made up from nothing")
+    return block
+
+
+def count(shape: tuple[int, ...]) -> int:
+    """Elements of an array of that shape, in exact arithmetic."""
+    total = 1
+    for length in shape:
+        total *= length
+    return total
 
 
 def nbytes(block: Block) -> int:
     """Bytes of the block's elements, in exact arithmetic."""
-    return math.prod(block.shape) * block.dtype.itemsize
+    return count(block.shape) * block.dtype.itemsize
 
 
 def realize(data: bytes, block: Block) -> npt.NDArray[np.generic]:
     """Return a block as an array of its own in the machine's byte order. Cost: one copy."""
-    count = math.prod(block.shape)
-    flat = np.frombuffer(data, block.dtype, count, block.start) if count and block.dtype.itemsize else np.zeros(count, block.dtype)
+    size = count(block.shape)
+    flat = np.frombuffer(data, block.dtype, size, block.start) if size else np.zeros(0, block.dtype)
     native = flat.astype(block.dtype.newbyteorder("="), copy=True)
     return native.reshape(block.shape[::-1]).T if block.is_fortran else native.reshape(block.shape)
 

@@ -15,15 +15,15 @@ import numpy as np
 from modelport.formats.base import GlobalClass
 
 Symbol: TypeAlias = object
-Use: TypeAlias = Literal["class", "reconstruct", "value"]
+Use: TypeAlias = Literal["class", "reconstruct", "type", "value"]
 
 
 @dataclass(frozen=True, slots=True)
 class Ref:
     """A global that the file names, in its present spelling.
 
-    ``uses`` are those allowed: "class" may be made by NEWOBJ and filled by BUILD, "reconstruct" may be called by REDUCE,
-    and any of the three may appear as a value.
+    ``uses`` are those allowed: a "class" may be made by NEWOBJ and filled by BUILD, "reconstruct" may be called by REDUCE, a
+    "type" is a class that is only held or passed on, a "value" a function that is only held. Any may appear as a value.
     """
 
     module: str

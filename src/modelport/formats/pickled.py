@@ -1,0 +1,276 @@
+"""Pickle and joblib files: reported without executing anything, loaded through an exact allow-list.
+
+The file is read once. The static reader walks the bytes and proves what a restricted ``find_class`` cannot see: that only
+listed functions are called, that nothing but objects made by the file is filled, that the end is the end. The same bytes,
+without their frames and with joblib's raw arrays replaced by numbers, then go to Python's own fast unpickler.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import io
+import pickle
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+from typing import cast
+
+from modelport.errors import LoadError, MissingExtra, ModelportError, NeedsTrust, RefusedFile, UnreadableFile
+from modelport.formats import allow, arrays, sources, streams, versions
+from modelport.formats.base import Global, Options, Predictor, Report
+from modelport.formats.making import WRAPPERS
+from modelport.formats.scan import Scan, scan
+from modelport.formats.summary import attribute, summarize
+from modelport.formats.symbols import Block, Ref, Stream
+
+_EXTRAS = {"sklearn": "sklearn", "joblib": "sklearn", "scipy": "sklearn", "pandas": "table"}
+_METHODS = ("predict", "transform", "predict_proba", "decision_function")
+_OLD_JOBLIB = {"NDArrayWrapper", "ZNDArrayWrapper"}
+_CLOUDPICKLE = ("cloudpickle", "dill")
+
+
+class ArrayWrapper:
+    """Stands for joblib's wrapper while a file is loaded; the array takes its place before anyone sees it."""
+
+
+def inspect(path: Path, options: Options) -> Report:
+    """Report what a pickle says of itself. Raises: UnreadableFile, RefusedFile for a decompression bomb, UsageError for ``--code``."""
+    content = streams.read(path)
+    found = _scan(path, content.data, options)
+    told = summarize(content.data, found)
+    report = Report(
+        format="pickle",
+        library=told.library,
+        library_version=told.library_version,
+        model=told.model,
+        steps=told.steps,
+        features=told.features,
+        classes=told.classes,
+        globals=tuple(Global(ref.dotted, ref.kind) for ref in found.refs),
+        size_bytes=content.size_bytes,
+        sha256=content.sha256,
+    )
+    if found.refusal:
+        return replace(report, verdict="refused", plan="none", problem=found.refusal, cure=_refusal_cure(found))
+    if unknown := _unknown(found):
+        return replace(report, verdict="needs_trust", plan="none", problem=_needs(unknown), cure=_cures(unknown))
+    problem = _skew(found) or _file_reader(found)
+    return replace(report, problem=problem, plan="none" if problem else "native")
+
+
+def load(path: Path, options: Options) -> Predictor:
+    """Load a pickle, in a worker process only.
+
+    Raises: UnreadableFile, RefusedFile, NeedsTrust; LoadError where the libraries cannot build it or it is no estimator;
+        MissingExtra where a library is missing.
+    """
+    from modelport.formats.estimator import from_estimator  # keeps scikit-learn out of whoever only inspects
+
+    return from_estimator(load_object(path, options), options)
+
+
+def load_object(path: Path, options: Options) -> object:
+    """Load what a pickle holds and check that it is an estimator. Raises: as ``load``."""
+    content = streams.read(path)
+    found = _scan(path, content.data, options)
+    if found.refusal:
+        raise RefusedFile(f"{path.name}: {found.refusal}")
+    if unknown := _unknown(found):
+        raise NeedsTrust(f"{path.name}: {_needs(unknown)}; {_cures(unknown)}")
+    if problem := _skew(found) or _file_reader(found):
+        raise LoadError(f"{path.name}: {problem}")
+    loader = _Loader(content.data, found.names, found.blocks, options.code)
+    model = _translated(path, loader, found.stream)
+    _check_estimator(path, model)
+    return model
+
+
+def _scan(path: Path, data: bytes, options: Options) -> Scan:
+    try:
+        found = scan(data, allow.judge(options.trust, options.code))
+    except UnreadableFile as error:
+        raise UnreadableFile(f"{path.name}: {error.message}") from error
+    if any(ref.name in _OLD_JOBLIB and "joblib" in ref.module for ref in found.refs):
+        raise UnreadableFile(
+            f"{path.name}: was written by joblib before 0.10, which kept the arrays in separate files beside it; "
+            "load it there with joblib and save it again with a newer one"
+        )
+    return found
+
+
+def _unknown(found: Scan) -> list[Ref]:
+    return [ref for ref in found.refs if ref.kind == "unknown"]
+
+
+def _needs(unknown: Sequence[Ref]) -> str:
+    names = ", ".join(ref.dotted for ref in unknown[:10])
+    more = f" and {len(unknown) - 10} more" if len(unknown) > 10 else ""
+    return f"the file needs {names}{more}, which {'is' if len(unknown) == 1 else 'are'} not on the list of names known to be safe"
+
+
+def _cures(unknown: Sequence[Ref]) -> str:
+    own = [ref.dotted for ref in unknown if not _is_installed(ref.module)]
+    installed = [ref.dotted for ref in unknown if _is_installed(ref.module)]
+    cures = []
+    if own:
+        cures.append(f"give the folder whose source defines {', '.join(own[:5])} with --code DIR")
+    if installed:
+        cures.append("if you trust where the file comes from, add " + " ".join(f"--trust {name}" for name in installed[:5]))
+    return " and ".join(cures)
+
+
+def _is_installed(module: str) -> bool:
+    top = module.partition(".")[0]
+    try:
+        return top != sources.MAIN and importlib.util.find_spec(top) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def _refusal_cure(found: Scan) -> str:
+    if any(ref.module.startswith(_CLOUDPICKLE) for ref in found.refs):
+        return "it holds code, saved by cloudpickle; put that code in a module, save with pickle or joblib, and load with --code DIR"
+    return "do not load it anywhere else either, unless you know who wrote it and why"
+
+
+def _skew(found: Scan) -> str:
+    try:
+        return versions.skew(found, metadata.version("scikit-learn"))
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _file_reader(found: Scan) -> str:
+    """A vectorizer may take file names instead of texts; served, it would open any file that a request names."""
+    for node in found.nodes:
+        if attribute(node, "input") in ("filename", "file") and node.maker.module == "sklearn.feature_extraction.text":
+            return f"its {node.maker.name} takes file names (input={attribute(node, 'input')!r}), which a server must not open; fit it on the texts"
+    return ""
+
+
+class _Loader:
+    """Makes the objects of one scanned file: looks up the approved globals, cuts out the arrays, runs the unpickler."""
+
+    def __init__(self, data: bytes, names: Mapping[tuple[str, str], Ref], blocks: Sequence[Block], code: Sequence[Path]) -> None:
+        self._data = data
+        self._names = names
+        self._blocks = blocks
+        self._code = code
+
+    def run(self, stream: Stream) -> object:
+        """Unpickle one stream of the data."""
+        return _Unpickler(self, _prepare(self._data, stream)).load()
+
+    def find(self, module: str, name: str) -> object:
+        """Return an approved global. Raises: RefusedFile for any other, which the scan should have seen."""
+        ref = self._names.get((module, name))
+        if ref is None or ref.kind not in {"known", "trusted"} or "." in name:
+            raise RefusedFile(f"the pickle asks for {module}.{name}, which was not seen when it was checked")
+        if ref.dotted in WRAPPERS:
+            return ArrayWrapper
+        own = sources.find(ref.module, ref.name, self._code) if ref.kind == "trusted" else None
+        home = _import_own(*own) if own else importlib.import_module(ref.module)
+        try:
+            return getattr(home, ref.name)
+        except AttributeError as error:
+            raise LoadError(
+                f"the installed {ref.module.partition('.')[0]} has no {ref.dotted}; install the version that wrote the file"
+            ) from error
+
+    def array(self, number: int) -> object:
+        """Return the array block of that number."""
+        block = self._blocks[number]
+        return self.run(block.nested) if block.nested else arrays.realize(self._data, block)
+
+
+class _Unpickler(pickle.Unpickler):
+    """Python's C unpickler, asking the loader for every global and every array."""
+
+    def __init__(self, loader: _Loader, stream: bytes) -> None:
+        super().__init__(io.BytesIO(stream), encoding="latin1")
+        self._loader = loader
+
+    def find_class(self, module: str, name: str) -> object:
+        return self._loader.find(module, name)
+
+    def persistent_load(self, pid: object) -> object:
+        return self._loader.array(cast("int", pid))
+
+
+def _prepare(data: bytes, stream: Stream) -> bytes:
+    """Return the stream as one frame, without the frames and raw arrays that the scan found in it.
+
+    In one frame the C unpickler reads from memory; without, it would call back for every opcode.
+    """
+    parts, position = list[bytes | memoryview](), stream.start
+    view = memoryview(data)
+    for start, stop, replacement in stream.cuts:
+        parts += [view[position:start], replacement]
+        position = stop
+    parts.append(view[position : stream.stop])
+    head = b""
+    if data[stream.start] == 0x80:
+        head, parts[0] = data[stream.start : stream.start + 2], parts[0][2:]
+    size = sum(len(part) for part in parts)
+    return b"".join([head, b"\x95", size.to_bytes(8, "little"), *parts])
+
+
+def _import_own(module: str, folder: Path) -> object:
+    """Import a module of the user's from its folder; the folder goes last on the path, so it can shadow nothing."""
+    place = str(folder.resolve())
+    if place not in sys.path:
+        sys.path.append(place)
+        importlib.invalidate_caches()
+    found = importlib.import_module(module)
+    origin = Path(getattr(found, "__file__", None) or "/").resolve()
+    if not origin.is_relative_to(place):
+        raise LoadError(f"the module {module} of --code {folder} has the name of an installed one; rename it and save the model again")
+    return found
+
+
+def _translated(path: Path, loader: _Loader, stream: Stream) -> object:
+    """Run the unpickler and turn whatever a library raises meanwhile into one sentence."""
+    try:
+        with warnings.catch_warnings():
+            # Versions were judged above, case by case; scikit-learn's own warning is the same for right and wrong numbers.
+            warnings.filterwarnings("ignore", message="Trying to unpickle estimator")
+            return loader.run(stream)
+    except ModelportError as error:
+        raise type(error)(f"{path.name}: {error.message}") from error
+    except ModuleNotFoundError as error:
+        raise _missing(path, error) from error
+    except MemoryError as error:
+        raise LoadError(f"{path.name}: there is not enough memory to build the model") from error
+    except Exception as error:  # a library's __setstate__ may raise anything; a worker must say what it was
+        raise LoadError(
+            f"{path.name}: its objects cannot be built with the libraries installed here ({type(error).__name__}: {str(error)[:200]}); "
+            "install the versions that wrote it"
+        ) from error
+
+
+def _missing(path: Path, error: ModuleNotFoundError) -> ModelportError:
+    top = (error.name or "").partition(".")[0]
+    if _is_installed(top):
+        return LoadError(f"{path.name}: the installed {top} has no module {error.name}; install the version that wrote the file")
+    how = f"'modelport[{_EXTRAS[top]}]'" if top in _EXTRAS else top
+    return MissingExtra(f"{path.name}: needs {top}, which is not installed; run: pip install {how}")
+
+
+def _check_estimator(path: Path, model: object) -> None:
+    if not isinstance(model, type) and any(callable(getattr(model, name, None)) for name in _METHODS):
+        return
+    found = f"a {type(model).__name__}"
+    if isinstance(model, type):
+        found = f"the class {model.__name__} itself, not a fitted object of it"
+    elif isinstance(model, dict):
+        keys = ", ".join(repr(key) for key in list(model)[:10])
+        held = [key for key, value in model.items() if any(callable(getattr(value, name, None)) for name in _METHODS)]
+        found += f" with the keys {keys}" + (f"; the estimator is under {held[0]!r}, save that alone" if held else "")
+    elif isinstance(model, list | tuple):
+        held_at = [at for at, value in enumerate(model) if any(callable(getattr(value, name, None)) for name in _METHODS)]
+        found += f" of {len(model)}" + (f"; the estimator is number {held_at[0]} of it, save that alone" if held_at else "")
+    raise LoadError(f"{path.name}: holds {found}; an estimator with predict or transform was expected")
