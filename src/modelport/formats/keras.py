@@ -1,0 +1,131 @@
+"""Keras files (``.hdf5``, ``.h5``, ``.keras``): read without Keras, converted to an ONNX graph, answered by ONNX Runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from modelport.columns import Array
+from modelport.errors import LoadError, MissingExtra, ModelError, RefusedFile
+from modelport.formats.base import Options, Report, Step
+from modelport.formats.keras_file import Content, read
+from modelport.formats.keras_native import NetworkModel
+from modelport.formats.runtime import GraphPredictor, open_session
+from modelport.forms.keras_onnx.convert import Converted, convert
+from modelport.forms.keras_onnx.network import Layer, leaves
+from modelport.forms.keras_onnx.proto import Port
+from modelport.schema import Field, Scalar, Schema, Type
+
+_SHOWN = (
+    "units", "activation", "recurrent_activation", "input_dim", "output_dim", "mask_zero", "filters", "kernel_size", "strides", "padding",
+    "pool_size", "rate", "return_sequences", "go_backwards", "merge_mode", "axis",
+)  # fmt: skip
+_CURE = "rebuild the model from layers that are data only and save it again"
+
+
+def inspect(path: Path, options: Options) -> Report:
+    """Report what a Keras file holds, from its bytes alone.
+
+    Raises: UnreadableFile for a damaged file, MissingExtra without h5py. A file that is refused is reported so.
+    """
+    try:
+        content = read(path, options)
+    except RefusedFile as error:
+        return Report("keras", "keras", None, "unknown", verdict="refused", plan="none", problem=error.message, cure=_CURE)
+    except LoadError as error:
+        return _unconverted(error, "unknown", None)
+    network = content.network
+    model = f"{network.kind} network of {len(network.members)} layers"
+    if content.architecture:
+        model += f", architecture from {content.architecture}"
+    try:
+        converted = convert(network, content.weights)
+    except LoadError as error:
+        return _unconverted(error, model, content)
+    return Report(
+        "keras",
+        "keras",
+        content.version,
+        model,
+        steps=_steps(content),
+        features=tuple(port.name for port in converted.inputs),
+        schema=schema_of(converted),
+        plan="converted",
+    )
+
+
+def _unconverted(error: LoadError, model: str, content: Content | None) -> Report:
+    problem, _, cure = error.message.rpartition("; ")
+    steps = _steps(content) if content else ()
+    return Report("keras", "keras", content.version if content else None, model, steps=steps, plan="none", problem=problem, cure=cure)
+
+
+def _steps(content: Content) -> tuple[Step, ...]:
+    return tuple(_step(layer) for layer in leaves(content.network) if not layer.kind.startswith("ops."))
+
+
+def _step(layer: Layer) -> Step:
+    shown: dict[str, Scalar] = {}
+    for key in _SHOWN:
+        value = layer.settings.get(key)
+        if isinstance(value, str | int | float | bool):
+            shown[key] = value
+        elif isinstance(value, list) and value:
+            shown[key] = " x ".join(str(item) for item in value)[:40]
+    return Step("/".join(layer.path), layer.kind, shown)
+
+
+def schema_of(converted: Converted) -> Schema:
+    """Return what a converted network takes and answers; a single output is called "prediction"."""
+    is_single = len(converted.outputs) == 1
+    inputs = tuple(
+        Field(port.name, cast("Type", port.dtype), port.shape[1:], description=_words(converted.words.get(port.name)))
+        for port in converted.inputs
+    )
+    outputs = tuple(Field("prediction" if is_single else port.name, "float32", port.shape[1:]) for port in converted.outputs)
+    return Schema(inputs, outputs, "network")
+
+
+def _words(words: int | None) -> str:
+    return "" if words is None else f"whole numbers from 0 to {words - 1}"
+
+
+def load(path: Path, options: Options) -> GraphPredictor:
+    """Return a predictor for a Keras file: the same answers as Keras's within 1e-6, without Keras.
+
+    Raises: UnreadableFile, RefusedFile, MissingExtra, LoadError.
+    """
+    content = read(path, options)
+    try:
+        converted = convert(content.network, content.weights)
+        del content
+        session = open_session(converted.model, threads=options.threads)
+    except ModuleNotFoundError as error:
+        raise MissingExtra(f"Keras files need {error.name}, which is not installed; run: pip install 'modelport[keras]'") from error
+    except LoadError as error:
+        raise LoadError(f"{path.name}: {error.message}") from error
+    schema = schema_of(converted)
+    names = {item.name: port.name for item, port in zip(schema.outputs, converted.outputs, strict=True)}
+    check = _check_words(converted.words, converted.inputs)
+    runner = GraphPredictor(schema, session, names, check=check)
+    return GraphPredictor(schema, session, names, native=NetworkModel(converted.inputs, converted.outputs, runner.compute), check=check)
+
+
+def _check_words(words: Mapping[str, int], inputs: tuple[Port, ...]) -> Callable[[Mapping[str, Array]], None] | None:
+    """Return the check that numbers are rows of their embedding: ONNX would count negative ones from the end."""
+    limits = {port.name: words[port.name] for port in inputs if port.name in words}
+    if not limits:
+        return None
+
+    def check(feed: Mapping[str, Array]) -> None:
+        for name, limit in limits.items():
+            array = feed[name].astype(np.int64, copy=False)
+            if array.size and (int(array.max()) >= limit or int(array.min()) < 0):
+                wrong = (array >= limit) | (array < 0)
+                row = int(np.argwhere(wrong)[0][0])
+                raise ModelError(f'input "{name}": {array[wrong][0]} at row {row} is not a number of this model; expected 0 to {limit - 1}')
+
+    return check

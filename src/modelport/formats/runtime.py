@@ -1,0 +1,133 @@
+"""ONNX Runtime as the engine of predictors: how sessions are opened, and one predictor for converted and given graphs.
+
+Sessions use one thread unless told otherwise (workers are processes), do not spin while idle, and take memory as they need it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from modelport.columns import Array, Columns
+from modelport.errors import LoadError, ModelError
+from modelport.schema import Schema
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+CHUNK_ROWS = 256
+"""Rows computed at once: more are cut, which bounds memory and costs some microseconds a cut."""
+
+
+def open_session(model: bytes, *, threads: int | None, given: Mapping[str, Array] | None = None) -> onnxruntime.InferenceSession:
+    """Return a session for the bytes of a model file; ``given`` are the tensors that it keeps in other files.
+
+    Raises: LoadError if ONNX Runtime does not take the model.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors only
+    options.enable_cpu_mem_arena = False
+    options.enable_mem_pattern = False  # keeps a plan for every batch size it has seen
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if given:
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in given.values()]
+        options.add_external_initializers(list(given), values)
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except failures() as error:
+        raise LoadError(f"ONNX Runtime {onnxruntime.__version__} does not take the graph ({sentence(error)}); export it again") from error
+
+
+def failures() -> tuple[type[Exception], ...]:
+    """Return the exception classes that ONNX Runtime raises, which have no common one of their own."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    names = (
+        "Fail",
+        "InvalidArgument",
+        "InvalidGraph",
+        "InvalidProtobuf",
+        "NotImplemented",
+        "RuntimeException",
+        "EPFail",
+        "NoSuchFile",
+        "NoModel",
+    )
+    own = tuple(getattr(state, name) for name in names if hasattr(state, name))
+    return (*own, RuntimeError, ValueError, TypeError)
+
+
+def sentence(error: BaseException) -> str:
+    """Return the first line of a runtime's message without its own prefixes."""
+    return str(error).rsplit("Status Message: ", 1)[-1].split("\n", 1)[0].strip().rstrip(".")[:200]
+
+
+@dataclass(frozen=True, slots=True)
+class GraphPredictor:
+    """A predictor over a session. ``names`` maps our output names to the graph's; ``check`` looks at a feed before it runs.
+
+    ``finish`` turns one of the graph's outputs (by its name in the graph) into the array of the schema.
+    """
+
+    schema: Schema
+    session: onnxruntime.InferenceSession
+    names: Mapping[str, str]
+    form: str = "onnx"
+    native: object = None
+    check: Callable[[Mapping[str, Array]], None] | None = None
+    finish: Mapping[str, Callable[[object], Array]] = field(default_factory=dict)
+
+    def predict(self, columns: Columns, outputs: Sequence[str] | None) -> Columns:
+        """Answer one row for each row.
+
+        Shapes: ``columns`` are the physical ones of ``schema.layout``; the result has the schema's outputs, or those asked for.
+        Raises: ModelError where the graph fails on these rows or has no such output.
+        Cost: the graph's own time and about 10 microseconds, for every 256 rows.
+        """
+        wanted = tuple(self.names) if outputs is None else tuple(outputs)
+        if unknown := [name for name in wanted if name not in self.names]:
+            raise ModelError(f'the model has no output "{unknown[0]}"; it has {", ".join(self.names)}')
+        found = self.compute(self._feed(columns), [self.names[name] for name in wanted])
+        return Columns(dict(zip(wanted, found, strict=True)))
+
+    def _feed(self, columns: Columns) -> dict[str, Array]:
+        if any(block.is_packed for block in self.schema.layout):
+            columns = self.schema.unpack(columns)
+        return {item.name: np.ascontiguousarray(columns[item.name], item.dtype) for item in self.schema.features}
+
+    def compute(self, feed: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
+        """Run the graph on arrays by the graph's own names, cut into pieces of rows.
+
+        Raises: ModelError where it fails.
+        """
+        if self.check is not None:
+            self.check(feed)
+        rows = min((array.shape[0] for array in feed.values()), default=0)
+        if 0 < rows <= CHUNK_ROWS:
+            return self._run(feed, outputs)
+        starts = range(0, max(rows, 1), CHUNK_ROWS)
+        pieces = [self._run({name: _rows(array, at) for name, array in feed.items()}, outputs) for at in starts]
+        return [np.concatenate([piece[at] for piece in pieces])[:rows] for at in range(len(outputs))]
+
+    def _run(self, feed: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
+        try:
+            raw = self.session.run(list(outputs), dict(feed))
+        except failures() as error:
+            raise ModelError(
+                f"the network fails on these rows ({sentence(error)}); compare their values with those it was trained on"
+            ) from error
+        return [self.finish[name](value) if name in self.finish else value for name, value in zip(outputs, raw, strict=True)]
+
+
+def _rows(array: Array, start: int) -> Array:
+    """Return a piece of an array; where it has no rows, one of zeros, so that the graph tells the shapes of its answers."""
+    if array.shape[0] == 0:
+        return np.zeros((1, *array.shape[1:]), array.dtype)
+    return array[start : start + CHUNK_ROWS]

@@ -1,0 +1,238 @@
+"""The conversion itself: walk a network from its outputs back to its inputs and add each call of each layer to the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from modelport.columns import Array
+from modelport.errors import UnreadableFile
+from modelport.forms.keras_onnx.fields import damaged, not_converted
+from modelport.forms.keras_onnx.graph import Graph, Tensor
+from modelport.forms.keras_onnx.network import Call, Input, Layer, Network, Path, Ref
+from modelport.forms.keras_onnx.operations import OPERATIONS
+from modelport.forms.keras_onnx.proto import ELEMENT_TYPES, Node, Port
+from modelport.forms.keras_onnx.table import LAYERS, Kind
+
+_TAKE_NUMBERS = ("Embedding",)
+_MASKED_INSIDE = ("LSTM", "GRU", "SimpleRNN", "Bidirectional", "Softmax", "GlobalAveragePooling1D")
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """An ONNX model file and its ports.
+
+    ``words``: for an input that goes into an Embedding only, how many rows the smallest one has: numbers from 0 to one less are valid.
+    """
+
+    model: bytes
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    words: Mapping[str, int]
+
+
+def convert(network: Network, weights: Mapping[Path, Mapping[str, Array]]) -> Converted:
+    """Return the network as an ONNX model that gives Keras's predictions (float32).
+
+    Raises: LoadError naming the layer that is not converted; UnreadableFile where configuration and weights do not fit.
+    Cost: one copy of the weights.
+    """
+    graph = Graph(weights)
+    words = _words(network)
+    inputs = [_port(item, is_number=item.name in words) for item in network.inputs]
+    names = _output_names(network, {port.name for port in inputs})
+    graph.taken |= {port.name for port in inputs} | set(names)
+    fed = [Tensor(port.name, port.shape, port.dtype) for port in inputs]
+    outputs: list[Port] = []
+    for name, tensor in zip(names, evaluate(graph, network, fed), strict=True):
+        graph.scope = ""
+        graph.nodes.append(_named(graph.cast(tensor, "float32"), name))
+        outputs.append(Port(name, "float32", tensor.shape))
+    return Converted(graph.finish(inputs, outputs), tuple(inputs), tuple(outputs), words)
+
+
+def _named(tensor: Tensor, name: str) -> Node:
+    return Node("Identity", (tensor.name,), (name,), {})
+
+
+def _port(item: Input, *, is_number: bool) -> Port:
+    dtype = "int32" if is_number and item.dtype.startswith("float") else item.dtype
+    if dtype not in ELEMENT_TYPES:
+        not_converted(f'the input "{item.name}" of {dtype}')
+    if len(item.shape) < 1:
+        damaged(f'the input "{item.name}"', "a shape with a row axis", item.shape)
+    return Port(item.name, dtype, (None, *item.shape[1:]))
+
+
+def _output_names(network: Network, taken: set[str]) -> list[str]:
+    names: list[str] = []
+    for ref in network.outputs:
+        name, number = ref.layer, 1
+        while name in taken:
+            name, number = f"{ref.layer}_{number}", number + 1
+        taken.add(name)
+        names.append(name)
+    return names
+
+
+def _words(network: Network) -> dict[str, int]:
+    """Return the inputs that nothing but embeddings (and comparisons for masks) take, with the number of words."""
+    out: dict[str, int] = {}
+    for at, item in enumerate(network.inputs):
+        sizes = list(_embeddings(network, at))
+        if sizes and None not in sizes:
+            known = [size for size in sizes if size]
+            if known:
+                out[item.name] = min(known)
+    return out
+
+
+def _embeddings(network: Network, at: int) -> list[int | None]:
+    """Return what takes the input ``at``: the size of an embedding, 0 for a comparison, None for anything else."""
+    name = network.inputs[at].name
+    found: list[int | None] = [None for ref in network.outputs if ref.layer == name]
+    for member, calls in network.calls.items():
+        node = network.members[member]
+        for call in calls:
+            for position, ref in enumerate(call.inputs):
+                if ref.layer != name:
+                    continue
+                if isinstance(node, Network):
+                    found += _embeddings(node, position) if position < len(node.inputs) else [None]
+                elif node.kind == "Embedding":
+                    found.append(node.settings.integer("input_dim"))
+                else:
+                    found.append(0 if node.kind in ("ops.NotEqual", "ops.Equal") else None)
+    return found
+
+
+def evaluate(graph: Graph, network: Network, inputs: Sequence[Tensor]) -> list[Tensor]:
+    """Add a network to the graph for these inputs and return its outputs. Layers that no output needs are left out."""
+    if len(inputs) != len(network.inputs):
+        raise UnreadableFile(
+            f'network "{network.name}" takes {len(network.inputs)} inputs, found a call with {len(inputs)}; the file is damaged'
+        )
+    done: dict[tuple[str, int], list[Tensor]] = {(item.name, 0): [tensor] for item, tensor in zip(network.inputs, inputs, strict=True)}
+    stack = [(ref.layer, ref.call) for ref in reversed(network.outputs)]
+    open_calls: set[tuple[str, int]] = set()
+    while stack:
+        key = stack[-1]
+        if key in done:
+            stack.pop()
+            continue
+        call = _call(network, key)
+        missing = [(ref.layer, ref.call) for ref in (*call.inputs, *filter(None, call.masks)) if (ref.layer, ref.call) not in done]
+        if missing:
+            if key in open_calls:
+                raise UnreadableFile(f'layer "{key[0]}" feeds itself, found in the configuration; the file is damaged')
+            open_calls.add(key)
+            stack += missing
+            continue
+        done[key] = _apply(graph, network.members[key[0]], _fed(done, call), call)
+    return [_pick(done, ref) for ref in network.outputs]
+
+
+def _call(network: Network, key: tuple[str, int]) -> Call:
+    name, number = key
+    calls = network.calls.get(name, ())
+    if number >= len(calls):
+        raise UnreadableFile(f'call {number} of layer "{name}" is used but not described; the file is damaged')
+    return calls[number]
+
+
+def _pick(done: Mapping[tuple[str, int], list[Tensor]], ref: Ref) -> Tensor:
+    outputs = done[(ref.layer, ref.call)]
+    if ref.output >= len(outputs):
+        not_converted(f'output {ref.output} of layer "{ref.layer}"')
+    return outputs[ref.output]
+
+
+def _fed(done: Mapping[tuple[str, int], list[Tensor]], call: Call) -> list[Tensor]:
+    """Return a call's tensors; a mask passed by hand stands in for the one that came with the tensor."""
+    tensors = [_pick(done, ref) for ref in call.inputs]
+    for at, mask in enumerate(call.masks[: len(tensors)]):
+        if mask is not None:
+            tensors[at] = replace(tensors[at], mask=_pick(done, mask))
+    return tensors
+
+
+def _apply(graph: Graph, node: Layer | Network, inputs: list[Tensor], call: Call) -> list[Tensor]:
+    if isinstance(node, Network):
+        return evaluate(graph, node, inputs)
+    graph.scope = "/".join(node.path)
+    if node.kind.startswith("ops."):
+        operation = OPERATIONS.get(node.kind.removeprefix("ops."))
+        return [operation(graph, node, inputs, call) if operation else not_converted(f"{node.title}, an operation between layers,")]
+    kind = LAYERS.get(node.kind)
+    if kind is None:
+        not_converted(node.title)
+    _check(node, inputs)
+    if node.kind not in _TAKE_NUMBERS:
+        inputs = [graph.cast(item, "float32") for item in inputs]
+    if kind.merge is not None:
+        return [kind.merge(graph, node, inputs)]
+    return [_one(graph, node, kind, inputs)]
+
+
+def _check(node: Layer, inputs: Sequence[Tensor]) -> None:
+    dtype = node.settings.get("dtype")
+    if isinstance(dtype, dict):
+        inner = dtype.get("config")
+        dtype = inner.get("name") if isinstance(inner, dict) else None
+    if dtype not in (None, "float32") and node.kind not in ("InputLayer", "Embedding", "Bidirectional", "TimeDistributed"):
+        not_converted(f"{node.title} in {dtype} instead of float32")
+    if node.settings.get("quantization_config") is not None:
+        not_converted(f"{node.title} with quantised weights")
+    if not inputs:
+        raise UnreadableFile(f"{node.title} is called without an input; the file is damaged")
+
+
+def _one(graph: Graph, node: Layer, kind: Kind, inputs: Sequence[Tensor]) -> Tensor:
+    if len(inputs) != 1:
+        not_converted(f"{node.title} called with {len(inputs)} tensors, such as a state to begin with,")
+    x = inputs[0]
+    if node.kind == "Softmax" and x.mask is not None:
+        not_converted(f"{node.title} behind a mask")
+    if node.kind == "TimeDistributed":
+        y = _each_step(graph, node, x)
+    else:
+        _check_rank(node, x)
+        y = kind.build(graph, node, x) if kind.build else x
+    if kind.masks == "own":
+        return y
+    return replace(y, mask=x.mask if kind.masks == "pass" else None)
+
+
+def _check_rank(node: Layer, x: Tensor) -> None:
+    if node.kind in ("LSTM", "GRU", "SimpleRNN", "Bidirectional") and x.rank != 3:
+        damaged(node.title, "an input of 3 axes (rows, steps, values)", x.shape)
+    if x.rank < 2 and node.kind not in (
+        "Reshape",
+        "Embedding",
+        "Activation",
+        "Rescaling",
+        "Normalization",
+        "Flatten",
+        "Identity",
+        "Dropout",
+    ):
+        damaged(node.title, "an input of at least 2 axes", x.shape)
+
+
+def _each_step(graph: Graph, node: Layer, x: Tensor) -> Tensor:
+    """Apply the wrapped layer to every step by itself: steps become rows, and rows become steps again."""
+    inner = node.inner[0][1]
+    if x.rank < 3:
+        damaged(node.title, "an input of at least 3 axes (rows, steps, values)", x.shape)
+    if isinstance(inner, Layer) and inner.kind == "Dense":
+        return _apply(graph, inner, [x], Call(()))[0]  # works on the last axis anyway
+    if x.mask is not None and (isinstance(inner, Network) or inner.kind in _MASKED_INSIDE):
+        not_converted(f"{node.title} over {inner.kind} behind a mask")
+    lengths = graph.op("Shape", x.name)
+    rest = graph.op("Slice", lengths, graph.ints(2), graph.ints(2**62), graph.ints(0))
+    merged = graph.op("Reshape", x.name, graph.op("Concat", graph.ints(-1), rest, axis=0))
+    y = _apply(graph, inner, [Tensor(merged, (None, *x.shape[2:]), x.dtype)], Call(()))[0]
+    first = graph.op("Slice", lengths, graph.ints(0), graph.ints(2), graph.ints(0))
+    after = graph.op("Slice", graph.op("Shape", y.name), graph.ints(1), graph.ints(2**62), graph.ints(0))
+    name = graph.op("Reshape", y.name, graph.op("Concat", first, after, axis=0))
+    return Tensor(name, (*x.shape[:2], *y.shape[1:]))

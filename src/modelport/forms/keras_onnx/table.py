@@ -1,0 +1,155 @@
+"""The table of layers: for each class, how it is built, which weights it has, what it does to a mask.
+
+A new layer is a function and a row here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from modelport.forms.keras_onnx.bidirectional import bidirectional
+from modelport.forms.keras_onnx.core import (
+    activation,
+    dense,
+    elu,
+    embedding,
+    flatten,
+    identity,
+    leaky_relu,
+    masking,
+    permute,
+    prelu,
+    relu_layer,
+    repeat_vector,
+    rescaling,
+    reshape,
+    softmax,
+)
+from modelport.forms.keras_onnx.graph import Graph, Tensor
+from modelport.forms.keras_onnx.margins import cropping, up_sampling, zero_padding
+from modelport.forms.keras_onnx.merge import concatenate, elementwise
+from modelport.forms.keras_onnx.network import Layer
+from modelport.forms.keras_onnx.normalise import batch_normalization, layer_normalization, normalization, unit_normalization
+from modelport.forms.keras_onnx.recurrent import recurrent
+from modelport.forms.keras_onnx.windows import convolution, depthwise, global_pooling, pooling, separable
+
+Build: TypeAlias = Callable[[Graph, Layer, Tensor], Tensor]
+Merge: TypeAlias = Callable[[Graph, Layer, Sequence[Tensor]], Tensor]
+Masks: TypeAlias = Literal["pass", "stop", "own"]
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One weight of a layer, in the file's order.
+
+    ``flag``: the setting without which the layer has it not, with its default; ``absent``: a setting that replaces it.
+    ``names``: what files call it.
+    """
+
+    role: str
+    flag: tuple[str, bool] | None = None
+    absent: str = ""
+    is_trainable: bool = True
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One layer class. ``masks``: passes its input's mask on, stops it, or makes its own."""
+
+    build: Build | None = None
+    merge: Merge | None = None
+    slots: tuple[Slot, ...] = ()
+    masks: Masks = "stop"
+
+
+_BIAS = Slot("bias", ("use_bias", True))
+_KERNEL = (Slot("kernel"), _BIAS)
+_CELL = (Slot("kernel"), Slot("recurrent_kernel"), _BIAS)
+_SCALE = (Slot("gamma", ("scale", True)), Slot("beta", ("center", True)))
+_MOVING = (Slot("moving_mean", is_trainable=False), Slot("moving_variance", is_trainable=False))
+_SEEN = tuple(Slot(role, absent="mean", is_trainable=False) for role in ("mean", "variance"))
+_DEPTH = (Slot("kernel", names=("kernel", "depthwise_kernel")), _BIAS)
+_SEPARABLE = (Slot("depthwise_kernel"), Slot("pointwise_kernel"), _BIAS)
+
+_SAME = Kind(identity, masks="pass")
+_RECURRENT = Kind(recurrent, slots=_CELL, masks="own")
+_ELEMENTWISE = Kind(merge=elementwise, masks="own")
+_CONVOLUTION = Kind(convolution, slots=_KERNEL)
+_POOLING = Kind(pooling)
+_GLOBAL = Kind(global_pooling)
+
+LAYERS: dict[str, Kind] = {
+    "InputLayer": _SAME,
+    "Embedding": Kind(embedding, slots=(Slot("embeddings"),), masks="own"),
+    "Dense": Kind(dense, slots=_KERNEL, masks="pass"),
+    "Masking": Kind(masking, masks="own"),
+    "Activation": Kind(activation, masks="pass"),
+    "ReLU": Kind(relu_layer, masks="pass"),
+    "LeakyReLU": Kind(leaky_relu, masks="pass"),
+    "ELU": Kind(elu, masks="pass"),
+    "PReLU": Kind(prelu, slots=(Slot("alpha"),), masks="pass"),
+    "Softmax": Kind(softmax, masks="pass"),
+    "LSTM": _RECURRENT,
+    "GRU": _RECURRENT,
+    "SimpleRNN": _RECURRENT,
+    "Bidirectional": Kind(bidirectional, masks="own"),
+    "TimeDistributed": Kind(masks="pass"),  # built in convert, as it may hold any layer
+    "Conv1D": _CONVOLUTION,
+    "Conv2D": _CONVOLUTION,
+    "Conv3D": _CONVOLUTION,
+    "Convolution1D": _CONVOLUTION,
+    "Convolution2D": _CONVOLUTION,
+    "DepthwiseConv1D": Kind(depthwise, slots=_DEPTH),
+    "DepthwiseConv2D": Kind(depthwise, slots=_DEPTH),
+    "SeparableConv1D": Kind(separable, slots=_SEPARABLE),
+    "SeparableConv2D": Kind(separable, slots=_SEPARABLE),
+    "MaxPooling1D": _POOLING,
+    "MaxPooling2D": _POOLING,
+    "MaxPooling3D": _POOLING,
+    "AveragePooling1D": _POOLING,
+    "AveragePooling2D": _POOLING,
+    "AveragePooling3D": _POOLING,
+    "GlobalMaxPooling1D": _GLOBAL,
+    "GlobalMaxPooling2D": _GLOBAL,
+    "GlobalMaxPooling3D": _GLOBAL,
+    "GlobalAveragePooling1D": _GLOBAL,
+    "GlobalAveragePooling2D": _GLOBAL,
+    "GlobalAveragePooling3D": _GLOBAL,
+    "ZeroPadding1D": Kind(zero_padding),
+    "ZeroPadding2D": Kind(zero_padding),
+    "ZeroPadding3D": Kind(zero_padding),
+    "Cropping1D": Kind(cropping),
+    "Cropping2D": Kind(cropping),
+    "Cropping3D": Kind(cropping),
+    "UpSampling1D": Kind(up_sampling),
+    "UpSampling2D": Kind(up_sampling),
+    "UpSampling3D": Kind(up_sampling),
+    "Flatten": Kind(flatten),
+    "Reshape": Kind(reshape),
+    "Permute": Kind(permute),
+    "RepeatVector": Kind(repeat_vector),
+    "BatchNormalization": Kind(batch_normalization, slots=(*_SCALE, *_MOVING), masks="pass"),
+    "LayerNormalization": Kind(layer_normalization, slots=_SCALE, masks="pass"),
+    "UnitNormalization": Kind(unit_normalization, masks="pass"),
+    "Normalization": Kind(normalization, slots=_SEEN),
+    "Rescaling": Kind(rescaling),
+    "Add": _ELEMENTWISE,
+    "Subtract": _ELEMENTWISE,
+    "Multiply": _ELEMENTWISE,
+    "Average": _ELEMENTWISE,
+    "Maximum": _ELEMENTWISE,
+    "Minimum": _ELEMENTWISE,
+    "Concatenate": Kind(merge=concatenate, masks="own"),
+    "Identity": _SAME,
+    "Dropout": _SAME,
+    "SpatialDropout1D": _SAME,
+    "SpatialDropout2D": _SAME,
+    "SpatialDropout3D": _SAME,
+    "GaussianNoise": _SAME,
+    "GaussianDropout": _SAME,
+    "AlphaDropout": _SAME,
+    "ActivityRegularization": _SAME,
+}
