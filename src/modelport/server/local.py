@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import ssl
-import sys
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,10 +20,11 @@ from modelport.engine.batcher import BatchLimits
 from modelport.engine.engine import Engine
 from modelport.engine.executor import Identity
 from modelport.engine.models import Models
-from modelport.engine.pool import Pool, PoolSettings
+from modelport.engine.pool import Pool
 from modelport.errors import UsageError
 from modelport.http.app import App, build
 from modelport.http.limits import HttpLimits
+from modelport.server.workers import cores, pool
 from modelport.telemetry import logs
 
 _log = structlog.get_logger(__name__)
@@ -173,16 +173,7 @@ def _named(manifest: Manifest, settings: Settings, *, is_only: bool) -> Manifest
 
 
 def _pool(bundle: Bundle, engine: Engine, settings: Settings) -> Pool:
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    workers = settings.worker_count(cores)
-    load: dict[str, object] = {
-        "source": str(bundle.root if bundle.is_folder else bundle.artifact),
-        "trust": list(settings.trust),
-        "code": list(settings.code),
-        "architecture": None if settings.architecture is None else str(settings.architecture),
-        "debug": settings.debug,
-    }
-    return Pool(PoolSettings(workers, load, threads=max(1, cores // workers)), engine)
+    return pool(bundle, engine, settings, workers=settings.worker_count(cores()))
 
 
 def _limits(settings: Settings) -> HttpLimits:

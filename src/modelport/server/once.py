@@ -1,0 +1,69 @@
+"""A model at work once, without sockets: one worker process, a question, its end.
+
+The worker loads the file, as it does for ``serve``; this process never opens it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TypeAlias
+
+from modelport.bundle.folder import Bundle
+from modelport.columns import Columns, concat
+from modelport.config import Settings
+from modelport.engine.batcher import BatchLimits
+from modelport.engine.engine import Engine
+from modelport.engine.executor import Identity
+from modelport.schema import Schema
+from modelport.server.workers import pool
+from modelport.telemetry import logs
+from modelport.wire.base import Call
+from modelport.wire.native import codec
+
+Ask: TypeAlias = Callable[[Schema], Call]
+
+
+def describe(bundle: Bundle, settings: Settings) -> Schema:
+    """Load a model and return what it takes and answers.
+
+    Raises: what stands in the way of loading it.
+    """
+    return asyncio.run(_describe(bundle, settings))
+
+
+def predict(bundle: Bundle, settings: Settings, ask: Ask) -> bytes:
+    """Load a model, ask it once, and return the records as ``serve`` would answer them.
+
+    ``ask`` makes the call from the model's schema. More rows than a request may hold go to the model in several chunks.
+    Raises: what stands in the way of loading it, what ``ask`` raises, ModelError where the model fails on the rows.
+    """
+    return asyncio.run(_predict(bundle, settings, ask))
+
+
+async def _describe(bundle: Bundle, settings: Settings) -> Schema:
+    async with _engine(bundle, settings) as engine:
+        return engine.schema
+
+
+async def _predict(bundle: Bundle, settings: Settings, ask: Ask) -> bytes:
+    async with _engine(bundle, settings) as engine:
+        call = ask(engine.schema)
+        rows, step = call.columns.rows, settings.max_rows
+        chunks = [call.columns.slice(start, min(start + step, rows)) for start in range(0, rows, step)]
+        answers: list[Columns] = [await engine.infer(chunk, call.outputs, call.params, None) for chunk in chunks]
+        return codec(engine.schema).encode(concat(answers), call)
+
+
+@asynccontextmanager
+async def _engine(bundle: Bundle, settings: Settings) -> AsyncIterator[Engine]:
+    logs.configure("json" if settings.log_format == "json" else "text", "debug" if settings.debug else "warning")
+    manifest = bundle.manifest
+    limits = BatchLimits(max_rows=manifest.batch.max_rows, is_batched=manifest.batch.is_enabled, max_queued_rows=settings.max_rows)
+    engine = Engine(Identity(manifest.name, manifest.version), limits)
+    await engine.start(pool(bundle, engine, settings, workers=1))
+    try:
+        yield engine
+    finally:
+        await engine.close()

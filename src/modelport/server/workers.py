@@ -1,0 +1,28 @@
+"""The worker processes that a bundle gets under some settings; what ``serve`` and a one-off prediction share."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from modelport.bundle.folder import Bundle
+from modelport.config import Settings
+from modelport.engine.executor import Listener
+from modelport.engine.pool import Pool, PoolSettings
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def pool(bundle: Bundle, listener: Listener, settings: Settings, *, workers: int) -> Pool:
+    """Return the pool that will load the bundle in so many workers; its numeric libraries share the cores."""
+    load: dict[str, object] = {
+        "source": str(bundle.root if bundle.is_folder else bundle.artifact),
+        "trust": list(settings.trust),
+        "code": list(settings.code),
+        "architecture": None if settings.architecture is None else str(settings.architecture),
+        "debug": settings.debug,
+    }
+    return Pool(PoolSettings(workers, load, threads=max(1, cores() // workers)), listener)
