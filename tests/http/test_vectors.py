@@ -141,7 +141,12 @@ VECTORS: list[tuple[str, bytes, tuple[int, ...], bool]] = [
     # --- chunks
     ("chunk extension", CHUNKED + b"11;name=value\r\n" + BODY + b"\r\n0\r\n\r\n", OK, True),
     ("trailer", CHUNKED + b"11\r\n" + BODY + b"\r\n0\r\nX-Check: 1\r\n\r\n", OK, True),
-    ("trailer, then a request without host", CHUNKED + b"11\r\n" + BODY + b"\r\n0\r\nHost: b\r\n\r\nGET /livez HTTP/1.1\r\n\r\n", (200, 400), False),
+    (
+        "trailer, then a request without host",
+        CHUNKED + b"11\r\n" + BODY + b"\r\n0\r\nHost: b\r\n\r\nGET /livez HTTP/1.1\r\n\r\n",
+        (200, 400),
+        False,
+    ),
     ("leading zeros", CHUNKED + b"0011\r\n" + BODY + b"\r\n0\r\n\r\n", OK, True),
     ("chunk 0x", CHUNKED + b"0x11\r\n" + BODY + b"\r\n0\r\n\r\n", (400,), False),
     ("chunk plus", CHUNKED + b"+11\r\n" + BODY + b"\r\n0\r\n\r\n", (400,), False),

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from html import escape
 from importlib.resources import files
 from string import Template
-from urllib.parse import quote
 
 import orjson
 
@@ -58,18 +57,20 @@ class Pages:
 
     def _home(self, host: str) -> Answer:
         engines = self._models.all()
-        body = "\n".join(_model(engine, host, is_only=len(engines) == 1) for engine in engines)
+        body = "\n".join(_model(engine, host, self._shortest(engine)) for engine in engines)
         return self._page(" · ".join(dict.fromkeys(engine.name for engine in engines)) or "no model", body, "home")
+
+    def _shortest(self, engine: Engine) -> str:
+        paths = [route.path for route in self._routes() if route.engine is engine and route.kind == "predict"]
+        return engine.route if engine.route in paths else min(paths, key=len)
 
     def _page(self, title: str, body: str, script: str) -> Answer:
         html = self._shell.substitute(title=escape(title), body=body, script=script)
         return Answer(200, HTML, html.encode("utf-8", "replace"), PAGE_FIELDS)
 
 
-def _model(engine: Engine, host: str, *, is_only: bool) -> str:
+def _model(engine: Engine, host: str, path: str) -> str:
     schema = engine.schema
-    own = f"/models/{quote(engine.name)}/versions/{quote(engine.version)}/predict"
-    path = engine.route or ("/predict" if is_only else own)
     state = "ready" if engine.is_ready else "not ready"
     badges = [f"version {engine.version}", _TASKS.get(schema.task, schema.task)] + ([f"form {engine.form}"] if engine.form else [])
     data = orjson.dumps(example_columns(schema)).decode()
@@ -127,11 +128,22 @@ def _control(item: Field, facts: str, value: Json) -> str:
         return f'<select {facts} data-shape="choice">{options}</select>'
     if item.type == "bool":
         return f'<select {facts} data-shape="choice"><option value="false">false</option><option value="true">true</option></select>'
-    if item.type == "string":
+    if item.type == "string" and _is_wide(item):
         limit = f' maxlength="{item.max_length}"' if item.max_length else ""
-        return f'<textarea {facts} rows="{2 if _is_wide(item) else 1}"{limit}>{escape(str(value))}</textarea>'
+        return f'<textarea {facts} rows="3"{limit}>{escape(str(value))}</textarea>'
+    if item.type == "string":
+        return f'<input {facts} type="text" value="{escape(str(value))}"{_suggested(item, facts)}'
     mode = "numeric" if "int" in item.type else "decimal"
     return f'<input {facts} type="text" inputmode="{mode}" value="{escape(_json(value))}">'
+
+
+def _suggested(item: Field, facts: str) -> str:
+    """Return the end of an input's tag, with its known values as suggestions that bind nobody."""
+    if not item.categories:
+        return ">"
+    list_id = facts.partition('"')[2].partition('"')[0] + "-known"
+    options = "".join(f'<option value="{escape(str(one))}"></option>' for one in item.categories[:200])
+    return f' list="{list_id}"><datalist id="{list_id}">{options}</datalist>'
 
 
 def _is_wide(item: Field) -> bool:
