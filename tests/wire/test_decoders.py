@@ -227,3 +227,33 @@ def test_a_schema_whose_names_msgspec_cannot_spell_is_decoded_the_slow_way():
     assert slow.columns["#float64"].tolist() == [[1.0, 2.0]]
     assert agree(schema, b'[{"a\\"b": 1, "c\\n": 2}]')[0] is None
     assert isinstance(agree(schema, b"[[1, 2]]")[0], Call)
+
+
+WIDE = Schema(tuple(Field(f"x{at}", "float64") for at in range(600)))
+WIDE_ROW = {f"x{at}": at / 2 for at in reversed(range(600))}
+
+
+@pytest.mark.parametrize("body", [WIDE_ROW, [WIDE_ROW, WIDE_ROW], {name: [value] for name, value in WIDE_ROW.items()}])
+def test_a_wide_table_of_one_type_is_decoded_fast_in_any_order_of_names(body):
+    fast, _ = agree(WIDE, json.dumps(body).encode())
+    assert fast.columns["#float64"][0].tolist() == [at / 2 for at in range(600)]
+
+
+@pytest.mark.parametrize(
+    ("change", "code"), [({"y": 1.0}, "unknown_column"), ({"x7": "1"}, "wrong_type"), ({"x7": None}, "null"), ({}, "missing_column")]
+)
+def test_faults_in_a_wide_table_are_left_to_the_slow_way(change, code):
+    row = WIDE_ROW | change
+    if not change:
+        del row["x599"]
+    fast, slow = agree(WIDE, json.dumps(row).encode())
+    assert fast is None
+    assert [fault.code for fault in slow.faults] == [code]
+
+
+def test_a_wide_table_of_several_types_or_with_keys_is_right_too():
+    for more in (Field("k", "int64", role="key"), Field("k", "int64")):
+        schema = Schema((*WIDE.inputs, more))
+        fast, slow = agree(schema, json.dumps(WIDE_ROW | {"k": 7}).encode())
+        assert fast is None
+        assert slow.columns["k"].tolist() == [7]

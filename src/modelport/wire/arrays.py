@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from math import nan
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import numpy as np
 
@@ -23,6 +23,8 @@ Build: TypeAlias = Callable[[Sequence[object]], Array]
 
 MISFIT: tuple[type[Exception], ...] = (struct.error, OverflowError, ValueError, TypeError)
 """What a builder raises for values that do not fit."""
+
+_LISTS = frozenset({list})
 
 # "=" for the narrow floats: struct checks their range only in its standard sizes.
 _CODES = {
@@ -86,7 +88,7 @@ def assemble(prepared: Sequence[Part], values: Mapping[str, Sequence[object]], r
     return Columns(out)
 
 
-def flatten(values: Sequence[object], declared: tuple[int | None, ...]) -> tuple[tuple[int, ...], Sequence[object]]:
+def flatten(values: Sequence[object], declared: Sequence[int | None]) -> tuple[tuple[int, ...], Sequence[object]]:
     """Return the lengths of the nested levels below the first, and the leaves in row-major order.
 
     Below an empty list the lengths are the declared ones, 0 where those are open.
@@ -95,15 +97,18 @@ def flatten(values: Sequence[object], declared: tuple[int | None, ...]) -> tuple
     shape: list[int] = []
     level: Sequence[object] = values
     for want in declared:
-        lengths = set(map(len, level))  # type: ignore[arg-type]  # a leaf too early is the TypeError promised
+        if not _LISTS.issuperset(map(type, level)):  # strings and objects have a length too
+            raise TypeError("not a list")
+        lists = cast("Sequence[list[object]]", level)
+        lengths = set(map(len, lists))
         if len(lengths) > 1:
             raise ValueError("nested lists differ in length")
         shape.append(lengths.pop() if lengths else want or 0)
-        level = list(chain.from_iterable(level))  # type: ignore[arg-type]  # a list of lists, as the line above made sure
+        level = list(chain.from_iterable(lists))
     return tuple(shape), level
 
 
-def shape_fits(shape: tuple[int, ...], declared: tuple[int | None, ...]) -> bool:
+def shape_fits(shape: tuple[int, ...], declared: Sequence[int | None]) -> bool:
     """Tell whether a shape is what a field declares; None stands for any length."""
     return all(want is None or have == want for have, want in zip(shape, declared, strict=True))
 

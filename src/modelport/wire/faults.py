@@ -95,6 +95,8 @@ def suggestion(name: str, names: Sequence[str], *, asked: int) -> str:
 
     ``asked``: how many suggestions this request has had; comparing names is slow, so only the first few get one.
     """
+    if asked >= LISTED:  # nobody will read it
+        return ""
     folded = [known for known in names if known.casefold() == name.casefold()]
     if not folded and asked < _SUGGESTIONS and len(names) <= _SUGGEST_AMONG:
         folded = get_close_matches(name[:_SHOWN_CHARS], names, n=1, cutoff=0.6)

@@ -56,6 +56,8 @@ def slow_decode(body: bytes, schema: Schema, limits: Limits, *, is_unwrapped: bo
     try:
         tree = parse(body)
         sheet = _Sheet(schema, limits)
+        if isinstance(tree, list) and len(tree) > limits.rows:
+            raise too_many(len(tree), limits)
         _note_duplicates(body, tree, sheet.faults)
     except DecodeError as error:
         if not is_unwrapped:
@@ -174,8 +176,6 @@ def _note_unknown(sheet: _Sheet, tree: Iterable[str], steps: tuple[int, ...]) ->
 
 def _read_list(sheet: _Sheet, tree: list[object]) -> None:
     sheet.rows = len(tree)
-    if sheet.rows > sheet.limits.rows:
-        raise too_many(sheet.rows, sheet.limits)
     features = sheet.schema.features
     is_object = [isinstance(row, dict) for row in tree]
     is_list = [isinstance(row, list) for row in tree]
