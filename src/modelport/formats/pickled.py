@@ -147,8 +147,9 @@ def _skew(found: Scan) -> str:
 def _file_reader(found: Scan) -> str:
     """A vectorizer may take file names instead of texts; served, it would open any file that a request names."""
     for node in found.nodes:
-        if attribute(node, "input") in ("filename", "file") and node.maker.module == "sklearn.feature_extraction.text":
-            return f"its {node.maker.name} takes file names (input={attribute(node, 'input')!r}), which a server must not open; fit it on the texts"
+        taken = attribute(node, "input")
+        if taken in ("filename", "file") and node.maker.module == "sklearn.feature_extraction.text":
+            return f"its {node.maker.name} takes file names (input={taken!r}), which a server must not open; fit it on the texts themselves"
     return ""
 
 
