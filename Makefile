@@ -42,8 +42,8 @@ $(BIN)/python:
 	sh tools/venv.sh $(VENV)
 
 # What the sentiment service needs, and no more.
-$(VENV)/.stamp-serve: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[sklearn,keras,onnx,table]'
+$(VENV)/.stamp-serve: pyproject.toml examples/sentiment/requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[keras]' --requirement examples/sentiment/requirements.txt
 	touch $@
 
 # Everything the tests need. It includes what serving needs. Dependency groups came with pip 25.1.

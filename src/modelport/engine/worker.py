@@ -7,6 +7,7 @@ know arrives as the first frame.
 from __future__ import annotations
 
 import ctypes
+import gc
 import signal
 import socket
 import sys
@@ -43,6 +44,7 @@ def main() -> None:
             traceback.print_exc()
         core.send(sock, {"kind": "failed", "error": _describe_load(error)})
         return
+    _give_back_memory()
     core.send(sock, {"kind": "ready", "schema": model.schema.to_dict(), "form": model.form})
 
     def predict(columns: Mapping[str, Array], outputs: list[str] | None, params: object) -> Columns:
@@ -70,6 +72,15 @@ def _outlive_nobody() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _give_back_memory() -> None:
+    """Return to the system what loading used and freed; glibc would keep it (10 MB of 155 with the sentiment example)."""
+    gc.collect()
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # other C libraries do not have it
+        if trim is not None:
+            trim(0)
 
 
 def _options(request: Mapping[str, object]) -> Options:
