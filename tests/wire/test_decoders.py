@@ -257,3 +257,10 @@ def test_a_wide_table_of_several_types_or_with_keys_is_right_too():
         fast, slow = agree(schema, json.dumps(WIDE_ROW | {"k": 7}).encode())
         assert fast is None
         assert slow.columns["k"].tolist() == [7]
+
+
+def test_a_key_given_twice_in_one_row_does_not_make_up_for_another_row_without_it():
+    schema = Schema((Field("k", "string", role="key"), Field("a", "float64")))
+    fast, slow = agree(schema, b'[{"k": "x", "k": "y", "a": 1}, {"a": 2}]')
+    assert fast is None
+    assert {fault.code for fault in slow.faults} == {"duplicate_column", "missing_column"}
