@@ -71,7 +71,6 @@ _PATTERNS = (
     r"pandas\..*\.?(read_\w+|eval|query|to_\w+|ExcelFile|HDFStore)",
     r"pandas\.(io|util|core\.computation|plotting)\..*",
     r"scipy\.(io|weave|datasets|misc)\..*",
-    r"scipy\.stats\._distn_infrastructure\.(rv_\w*generic|rv_frozen|rv_sample)",
     r"torch\.(load|hub|jit|package|multiprocessing|utils|serialization|storage)\b.*",
     r"tensorflow\..*\.(load_model|load|py_function|numpy_function|read_file|write_file|loads)",
     r"keras\..*\.(load_model|get_file|deserialize|func_load|Lambda|TFSMLayer)",
