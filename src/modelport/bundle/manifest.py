@@ -89,7 +89,7 @@ class Manifest:
         task: Task = self.task or ("frame" if has_own_answer or artifact is None else artifact.task)
         outputs = self.outputs or (artifact.outputs if artifact and not has_own_answer else ())
         classes = self.classes or (artifact.classes if artifact and not has_own_answer else ())
-        is_named = bool(self.inputs) or artifact is None or artifact.is_named
+        is_named = artifact is None or artifact.is_named or [item.name for item in inputs] != [item.name for item in artifact.inputs]
         return Schema(inputs, outputs, task, classes, is_named=is_named, description=self.description)
 
 

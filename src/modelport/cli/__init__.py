@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+from difflib import get_close_matches
 from pathlib import Path
 
 import click
 
 from modelport import __version__
-from modelport.errors import ModelportError
+from modelport.errors import ModelportError, UsageError
 
 VERBS: dict[str, str] = {
     "serve": "Serve a model file, bundle or folder as an HTTP API.",
@@ -40,9 +42,14 @@ class _Verbs(click.Group):
             formatter.write_dl(list(VERBS.items()))
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in VERBS and (Path(args[0]).exists() or "." in args[0] or "/" in args[0]):
-            args = ["serve", *args]
-        return super().resolve_command(ctx, args)
+        first = args[0]
+        if first in VERBS:
+            return super().resolve_command(ctx, args)
+        if Path(first).exists() or "." in first or "/" in first:
+            return super().resolve_command(ctx, ["serve", *args])
+        close = get_close_matches(first, VERBS, n=1)
+        hint = f"did you mean `modelport {close[0]}`?" if close else f"the verbs are {', '.join(VERBS)}"
+        raise UsageError(f'"{first}" is neither a verb nor a file; {hint}')
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
@@ -56,16 +63,34 @@ def group() -> None:
 
 
 def main() -> None:
-    """Run the command line; an error is one sentence on standard error and an exit code."""
+    """Run the command line; an error is one sentence on standard error, its faults a line each, and an exit code."""
     try:
-        group.main(standalone_mode=False)
+        code = group.main(standalone_mode=False)
     except ModelportError as error:
-        click.echo(f"modelport: {error.message}", err=True)
-        sys.exit(error.exit_code)
-    except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
+        click.echo(_sentence(error), err=True)
+        code = error.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        code = UsageError.exit_code
     except click.ClickException as error:
-        error.show()
-        sys.exit(2)
+        click.echo(_usage(error), err=True)
+        code = UsageError.exit_code
     except (click.Abort, KeyboardInterrupt):
-        sys.exit(130)
+        code = 130  # as shells report a command ended by Ctrl-C
+    except BrokenPipeError:  # whoever read the output has enough; Python must not try to flush it once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _sentence(error: ModelportError) -> str:
+    if len(error.faults) < 2:
+        return f"modelport: {error.message}"
+    return "\n".join(["modelport: the data does not fit the model:", *(f"  {fault.message}" for fault in error.faults)])
+
+
+def _usage(error: click.ClickException) -> str:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    path = context.command_path if context is not None else "modelport"
+    message = error.format_message().strip().rstrip(".")
+    return f"modelport: {message[:1].lower()}{message[1:]}; see `{path} --help`"

@@ -74,6 +74,7 @@ def decode_columns(values: Mapping[str, Sequence[object]], schema: Schema, limit
     """Turn columns of Python values, all equally long, into checked columns.
 
     A NaN is a missing value; a float without a fraction is taken for an integer column, as frames write integers with gaps.
+    Where the artifact does not name its features and no name fits, as many columns as features bind by position.
     Raises: SchemaError with every fault, TooLarge.
     """
     count = max(map(len, values.values()), default=0)
@@ -83,6 +84,8 @@ def decode_columns(values: Mapping[str, Sequence[object]], schema: Schema, limit
         raise fail("", "empty", "the table has no rows; send at least one row")
     table = _Table(schema, limits, count)
     known = {item.name: item for item in schema.inputs}
+    if not schema.is_named and len(values) == len(schema.features) and known.keys().isdisjoint(values):
+        values = dict(zip([item.name for item in schema.features], values.values(), strict=True))
     _note_names(table, list(values))
     for name, column in values.items():
         if name in known:
