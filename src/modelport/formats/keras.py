@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 
 from modelport.columns import Array
 from modelport.errors import LoadError, MissingExtra, ModelError, RefusedFile
 from modelport.formats.base import Options, Report, Step
 from modelport.formats.keras_file import Content, read
 from modelport.formats.keras_native import NetworkModel
-from modelport.formats.runtime import GraphPredictor, open_session
+from modelport.formats.runtime import Cut, GraphPredictor, open_session
 from modelport.forms.keras_onnx.convert import Converted, convert
 from modelport.forms.keras_onnx.network import Layer, leaves
 from modelport.forms.keras_onnx.proto import Port
@@ -23,6 +25,7 @@ _SHOWN = (
     "units", "activation", "recurrent_activation", "input_dim", "output_dim", "mask_zero", "filters", "kernel_size", "strides", "padding",
     "pool_size", "rate", "return_sequences", "go_backwards", "merge_mode", "axis",
 )  # fmt: skip
+_APART_BYTES = 1 << 16
 _CURE = "rebuild the model from layers that are data only and save it again"
 
 
@@ -100,9 +103,9 @@ def load(path: Path, options: Options) -> GraphPredictor:
     """
     content = read(path, options)
     try:
-        converted = convert(content.network, content.weights)
+        converted = convert(content.network, content.weights, apart_bytes=_APART_BYTES)
         del content
-        session = open_session(converted.model, threads=options.threads)
+        session = open_session(converted.model, threads=options.threads, given=converted.apart)
     except ModuleNotFoundError as error:
         raise MissingExtra(f"Keras files need {error.name}, which is not installed; run: pip install 'modelport[keras]'") from error
     except LoadError as error:
@@ -110,8 +113,27 @@ def load(path: Path, options: Options) -> GraphPredictor:
     schema = schema_of(converted)
     names = {item.name: port.name for item, port in zip(schema.outputs, converted.outputs, strict=True)}
     check = _check_words(converted.words, converted.inputs)
-    runner = GraphPredictor(schema, session, names, check=check)
-    return GraphPredictor(schema, session, names, native=NetworkModel(converted.inputs, converted.outputs, runner.compute), check=check)
+    cut = (
+        Cut(16, _lengths(tuple(port.name for port in converted.inputs if port.name in converted.words and len(port.shape) > 1)))
+        if converted.is_recurrent
+        else Cut()
+    )
+    runner = GraphPredictor(schema, session, names, check=check, cut=cut, kept=converted.apart)
+    return replace(runner, native=NetworkModel(converted.inputs, converted.outputs, runner.compute))
+
+
+def _lengths(names: tuple[str, ...]) -> Callable[[Mapping[str, Array]], npt.NDArray[np.int64]] | None:
+    """Return what counts each row's words that are not padding: the steps that a masked recurrent layer computes."""
+    if not names:
+        return None
+
+    def count(feed: Mapping[str, Array]) -> npt.NDArray[np.int64]:
+        total = np.zeros(feed[names[0]].shape[0], np.int64)
+        for name in names:
+            total += np.count_nonzero(feed[name].reshape(len(total), -1), axis=1)
+        return total
+
+    return count
 
 
 def _check_words(words: Mapping[str, int], inputs: tuple[Port, ...]) -> Callable[[Mapping[str, Array]], None] | None:

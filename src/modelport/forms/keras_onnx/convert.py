@@ -9,7 +9,7 @@ from modelport.columns import Array
 from modelport.errors import UnreadableFile
 from modelport.forms.keras_onnx.fields import damaged, not_converted
 from modelport.forms.keras_onnx.graph import Graph, Tensor
-from modelport.forms.keras_onnx.network import Call, Input, Layer, Network, Path, Ref
+from modelport.forms.keras_onnx.network import Call, Input, Layer, Network, Path, Ref, leaves
 from modelport.forms.keras_onnx.operations import OPERATIONS
 from modelport.forms.keras_onnx.proto import ELEMENT_TYPES, Node, Port
 from modelport.forms.keras_onnx.table import LAYERS, Kind
@@ -22,20 +22,25 @@ _MASKED_INSIDE = ("LSTM", "GRU", "SimpleRNN", "Bidirectional", "Softmax", "Globa
 class Converted:
     """An ONNX model file and its ports.
 
-    ``words``: for an input that goes into an Embedding only, how many rows the smallest one has: numbers from 0 to one less are valid.
+    ``apart``: large weights by their name in the graph, which the file declares and does not hold, so that they are not copied.
+    ``is_recurrent``: it computes step by step. ``words``: for an input that goes into an Embedding only, how many rows the
+    smallest one has: numbers from 0 to one less are valid.
     """
 
     model: bytes
+    apart: Mapping[str, Array]
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     words: Mapping[str, int]
+    is_recurrent: bool
 
 
-def convert(network: Network, weights: Mapping[Path, Mapping[str, Array]]) -> Converted:
+def convert(network: Network, weights: Mapping[Path, Mapping[str, Array]], *, apart_bytes: int = 1 << 62) -> Converted:
     """Return the network as an ONNX model that gives Keras's predictions (float32).
 
+    Weights of ``apart_bytes`` or more stay out of the file.
     Raises: LoadError naming the layer that is not converted; UnreadableFile where configuration and weights do not fit.
-    Cost: one copy of the weights.
+    Cost: one copy of the weights in the file.
     """
     graph = Graph(weights)
     words = _words(network)
@@ -48,7 +53,12 @@ def convert(network: Network, weights: Mapping[Path, Mapping[str, Array]]) -> Co
         graph.scope = ""
         graph.nodes.append(_named(graph.cast(tensor, "float32"), name))
         outputs.append(Port(name, "float32", tensor.shape))
-    return Converted(graph.finish(inputs, outputs), tuple(inputs), tuple(outputs), words)
+    model, apart = graph.finish(inputs, outputs, apart_bytes=apart_bytes)
+    return Converted(model, apart, tuple(inputs), tuple(outputs), words, _is_recurrent(network))
+
+
+def _is_recurrent(network: Network) -> bool:
+    return any(layer.kind in ("LSTM", "GRU", "SimpleRNN") for layer in leaves(network))
 
 
 def _named(tensor: Tensor, name: str) -> Node:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from modelport.columns import Array
 from modelport.errors import UnreadableFile
 from modelport.forms.keras_onnx.network import Layer, Path
-from modelport.forms.keras_onnx.proto import ELEMENT_TYPES, Attribute, Node, Port, serialize
+from modelport.forms.keras_onnx.proto import ELEMENT_TYPES, Attribute, Body, Node, Port, serialize
 
 Shape: TypeAlias = tuple[int | None, ...]
 Floats: TypeAlias = npt.NDArray[np.float32]
@@ -111,6 +111,7 @@ class Graph:
         name = self.op("Transpose", tensor.name, perm=list(order))
         return Tensor(name, tuple(tensor.shape[axis] for axis in order), tensor.dtype)
 
-    def finish(self, inputs: Sequence[Port], outputs: Sequence[Port]) -> bytes:
-        """Return the bytes of the model file."""
-        return serialize(self.nodes, self.constants, inputs, outputs)
+    def finish(self, inputs: Sequence[Port], outputs: Sequence[Port], *, apart_bytes: int) -> tuple[bytes, dict[str, Array]]:
+        """Return the bytes of the model file, and by name the constants from ``apart_bytes`` on that are left out of it."""
+        apart = {name: np.ascontiguousarray(array) for name, array in self.constants.items() if array.nbytes >= apart_bytes}
+        return serialize(Body(self.nodes, self.constants, inputs, outputs, frozenset(apart))), apart

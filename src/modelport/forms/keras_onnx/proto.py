@@ -8,7 +8,7 @@ Everything is a list of chunks, so that a weight is copied once, into the finish
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -37,6 +37,7 @@ ELEMENT_TYPES = {
 }
 _INT, _FLOAT, _STRING, _INTS, _FLOATS, _STRINGS = 2, 1, 3, 7, 6, 8
 _VARINT, _BYTES, _FIXED32 = 0, 2, 5
+_EXTERNAL = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +59,28 @@ class Node:
     attributes: dict[str, Attribute]
 
 
-def serialize(nodes: Iterable[Node], constants: dict[str, Array], inputs: Sequence[Port], outputs: Sequence[Port]) -> bytes:
-    """Return the bytes of a model file. Cost: one copy of the constants."""
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What a graph is made of. ``apart``: the constants that stay out of the file, to be given to the runtime by name."""
+
+    nodes: Sequence[Node]
+    constants: Mapping[str, Array]
+    inputs: Sequence[Port]
+    outputs: Sequence[Port]
+    apart: frozenset[str] = frozenset()
+
+
+def serialize(body: Body) -> bytes:
+    """Return the bytes of a model file. Cost: one copy of the constants in it."""
     graph: Chunks = []
-    for node in nodes:
+    for node in body.nodes:
         graph += _field(1, _node(node))
     graph += _text(2, "network")
-    for name, array in constants.items():
-        graph += _field(5, _tensor(name, array))
-    for port in inputs:
+    for name, array in body.constants.items():
+        graph += _field(5, _tensor(name, array, is_apart=name in body.apart))
+    for port in body.inputs:
         graph += _field(11, _port(port))
-    for port in outputs:
+    for port in body.outputs:
         graph += _field(12, _port(port))
     opset: Chunks = [_number(2, OPSET)]
     model: Chunks = [_number(1, IR_VERSION), *_text(2, "modelport"), *_field(8, opset), *_field(7, graph)]
@@ -132,15 +144,13 @@ def _attribute(value: Attribute) -> Chunks:
     return [*out, _number(20, _STRINGS if isinstance(first, str) else _INTS if isinstance(first, int) else _FLOATS)]
 
 
-def _tensor(name: str, array: Array) -> Chunks:
+def _tensor(name: str, array: Array, *, is_apart: bool) -> Chunks:
+    head: Chunks = [*(_number(1, length) for length in array.shape), _number(2, ELEMENT_TYPES[array.dtype.name]), *_text(8, name)]
+    if is_apart:
+        return [*head, *_field(13, [*_text(1, "location"), *_text(2, "given")]), _number(14, _EXTERNAL)]
     array = np.asarray(array, order="C")  # ascontiguousarray would make a scalar a vector
     data: bytes | memoryview = array.reshape(-1).view(np.uint8).data if array.size else b""
-    return [
-        *(_number(1, length) for length in array.shape),
-        _number(2, ELEMENT_TYPES[array.dtype.name]),
-        *_text(8, name),
-        *_field(9, [data]),
-    ]
+    return [*head, *_field(9, [data])]
 
 
 def _port(port: Port) -> Chunks:
