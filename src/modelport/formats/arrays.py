@@ -54,7 +54,9 @@ def built_dtype(base: np.dtype[np.generic], state: Symbol) -> np.dtype[np.generi
     expected = cast("tuple[object, ...]", result.__reduce__()[2])
     is_plain = result.hasobject == (base == np.dtype("O"))
     if not is_plain or not isinstance(flags, int) or (flags ^ cast("int", expected[7])) & _FLAG_MASK or size not in (-1, result.itemsize):
-        raise RefusedFile(f"a numpy dtype in the file claims size {size!r} and flags {flags!r}, which numpy does not write for {result}")
+        raise RefusedFile(
+            f"a numpy dtype in the file claims size {_show(size)} and flags {_show(flags)}, which numpy does not write for {result}"
+        )
     return result
 
 
@@ -64,6 +66,8 @@ def _assemble(base: np.dtype[np.generic], parts: tuple[Symbol, ...]) -> np.dtype
         inner, shape = subarray
         return np.dtype((dtype_of(inner), _shape(shape if isinstance(shape, tuple) else (shape,))))
     if isinstance(names, tuple) and isinstance(fields, dict):
+        if not all(isinstance(name, str) and isinstance(fields[name][1], int) for name in names):
+            raise ValueError("a field without a name or a place")
         formats = [dtype_of(fields[name][0]) for name in names]
         offsets = [fields[name][1] for name in names]
         described = {"names": list(names), "formats": formats, "offsets": offsets, "itemsize": size}
@@ -78,8 +82,8 @@ def _datetime_unit(metadata: Symbol) -> tuple[str, int]:
     unit, step, *_ = cast("tuple[tuple[object, ...], ...]", metadata)[1]
     if isinstance(unit, Node) and unit.maker.dotted == "_codecs.encode":
         unit = unit.args[0]
-    text = unit.decode("ascii") if isinstance(unit, bytes) else str(unit)
-    if not text.isalpha() or not isinstance(step, int):
+    text = unit.decode("ascii") if isinstance(unit, bytes) else unit
+    if not isinstance(text, str) or not text.isalpha() or not isinstance(step, int):
         raise ValueError("a date unit was expected")
     return text, step
 
@@ -176,4 +180,9 @@ def _raw_bytes(data: bytes, symbol: Symbol) -> bytes | None:
 
 
 def _show(symbol: Symbol) -> str:
-    return repr(symbol)[:60] if isinstance(symbol, str | int | float | tuple) and not isinstance(symbol, tuple) else type(symbol).__name__
+    """Say what a symbol is; containers are not shown, because what shares parts within itself can be endless."""
+    if isinstance(symbol, str | int | float):
+        return repr(symbol)[:60]
+    if isinstance(symbol, tuple) and all(isinstance(item, int) for item in symbol):
+        return repr(symbol[:8])
+    return f"a {type(symbol).__name__}"

@@ -25,6 +25,7 @@ _MAPPINGS = {
     "sklearn.utils.Bunch",
 }
 _STOP = ord(".")
+_MAX_NAME = 512
 
 
 def walk(m: Machine) -> Symbol:
@@ -56,6 +57,8 @@ def _find(m: Machine, module: Symbol, name: Symbol) -> None:
     if not isinstance(module, str) or not isinstance(name, str):
         m.found["", "computed"] = Ref("computed", f"at byte {m.pos}", "computed")
         raise RefusedFile(f"the pickle computes the name of a global at byte {m.pos}; picklers write it as plain text")
+    if not all(part.isidentifier() for part in f"{module}.{name}".split(".")) or len(module) + len(name) > _MAX_NAME:
+        raise RefusedFile(f"the pickle names a global at byte {m.pos} whose name no Python module can have")
     ref = m.found.get((module, name))
     if ref is None:
         ref = m.judge(module, name)

@@ -43,7 +43,8 @@ class _Decoder(Protocol):
     """What ``bz2``, ``lzma`` and ``lz4.frame`` decompressors have in common."""
 
     eof: bool
-    unused_data: bytes
+    needs_input: bool
+    unused_data: bytes | None
 
     def decompress(self, data: bytes, max_length: int = -1) -> bytes:
         """Return up to ``max_length`` bytes more."""
@@ -57,11 +58,13 @@ class _Zlib:
         self._inner = zlib.decompressobj(window_bits)
         self.unused_data = b""
         self.eof = False
+        self.needs_input = True
 
     def decompress(self, data: bytes, max_length: int = -1) -> bytes:
         """Return up to ``max_length`` bytes more."""
         out = self._inner.decompress(self._inner.unconsumed_tail + data, max(max_length, 0))
         self.eof = self._inner.eof
+        self.needs_input = not self._inner.unconsumed_tail
         self.unused_data = self._inner.unused_data
         return out
 
@@ -195,6 +198,6 @@ def _inflate(raw: bytes, kind: str, name: str) -> bytes:
         raise UnreadableFile(f"{name}: its {kind} compression is damaged ({error}); copy the file again from where it was made") from error
     if not decoder.eof:
         raise UnreadableFile(f"{name}: its {kind} compression ends too early; the file is cut off, copy it again")
-    if position - len(decoder.unused_data) < len(raw):
+    if position - len(decoder.unused_data or b"") < len(raw):
         raise UnreadableFile(f"{name}: bytes follow the end of its {kind} compression; one compressed pickle was expected")
     return b"".join(parts)
