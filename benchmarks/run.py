@@ -29,7 +29,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 HOME = Path(os.environ.get("MODELPORT_BENCH_HOME", ROOT / ".cache" / "bench"))
 PEER_PYTHON = HOME / "flask" / "bin" / "python"
-MODELPORT = Path(sys.executable).with_name("modelport")
+MODELPORT = HOME / "modelport" / "bin" / "modelport"
 PATHS = {"tabular": "/predict", "sentiment": "/sentiment"}
 FILES = {"tabular": HOME / "models" / "best_model.pkl", "sentiment": ROOT / "examples" / "sentiment"}
 
@@ -166,8 +166,8 @@ def prepare() -> dict[str, list[dict[str, object]]]:
     """Check that all programs are there, make the models once, and give the cases of every workload."""
     if missing := [name for name in ("taskset", "wrk") if not shutil.which(name)]:
         raise SystemExit(f"not installed: {', '.join(missing)}; on Debian: apt-get install wrk util-linux")
-    if not PEER_PYTHON.exists():
-        raise SystemExit("the Flask peer is not installed; run benchmarks/peers/install.sh")
+    if not (PEER_PYTHON.exists() and MODELPORT.exists()):
+        raise SystemExit("the environments are not there; run benchmarks/peers/install.sh")
     if (os.cpu_count() or 1) < 2:
         raise SystemExit("two cores are needed: one for the server, one for the load")
     models = HOME / "models"

@@ -19,7 +19,7 @@ from modelport.telemetry.metrics import METRICS
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("benchmarks/*.md"), *ROOT.glob("examples/*/*.md")])
 REFERENCE = ROOT / "docs" / "reference"
-CODE = re.compile(r"^(?:```|~~~).*?^(?:```|~~~)|`[^`\n]+`|^(?: {4}|\t).+$", re.MULTILINE | re.DOTALL)
+CODE = re.compile(r"^(?:```|~~~).*?^(?:```|~~~)|`[^`\n]+`|^(?: {4}|\t)[^\n]+$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]\n]*\]\(([^)\s]+)\)")
 
 

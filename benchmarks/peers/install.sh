@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes the environment of the Flask peer under $MODELPORT_BENCH_HOME (default: .cache/bench), apart from the project's own.
-# TensorFlow's CPU build is what such a service was saved from and runs on; scikit-learn is the version the project's own
-# environment has, so that both sides run the same arithmetic on the same pickle.
+# Makes two environments under $MODELPORT_BENCH_HOME (default: .cache/bench), apart from the one that tests run in:
+# `flask`, the peer with TensorFlow's CPU build, which is what such a service was saved from and runs on, and `modelport`,
+# what `make serve` installs and scikit-learn. Both get the same scikit-learn, so that they run the same arithmetic on the same pickle.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -11,6 +11,11 @@ sklearn=$("$python" -c 'from importlib.metadata import version; print(version("s
 
 mkdir -p "$home"
 [ -x "$home/flask/bin/python" ] || "$python" -m venv "$home/flask"
+[ -x "$home/modelport/bin/python" ] || "$python" -m venv "$home/modelport"
+"$home/modelport/bin/python" -m pip install -q --editable "$root[sklearn,keras]" --requirement "$root/examples/sentiment/requirements.txt" \
+  "scikit-learn==$sklearn"
 "$home/flask/bin/python" -m pip install -q flask pandas joblib "scikit-learn==$sklearn" tensorflow-cpu==2.21.0
-"$home/flask/bin/python" -m pip freeze >"$home/flask/versions.txt"
-echo "peer environment ready: $home/flask"
+for name in modelport flask; do
+  "$home/$name/bin/python" -m pip freeze >"$home/$name/versions.txt"
+done
+echo "environments ready: $home"
