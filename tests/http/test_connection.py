@@ -263,6 +263,35 @@ def test_more_connections_than_the_limit_are_told_so(kit) -> None:
     kit.run(main())
 
 
+def test_a_packet_full_of_requests_takes_turns_with_everybody_else(kit) -> None:
+    async def main() -> None:
+        front = await kit.front().start()
+        flood, other = front.connect().send(kit.get() * 200), front.connect()
+        assert len(flood.responses) == 32 and not flood.transport.is_reading
+        assert other.send(kit.get()).statuses == [200]
+        await kit.turn(10)
+        assert flood.statuses == [200] * 200 and flood.transport.is_reading
+
+    kit.run(main())
+
+
+def test_what_follows_a_packet_full_of_requests_keeps_its_place(kit) -> None:
+    async def main() -> None:
+        front = await kit.front().start()
+        closing = front.connect().send(kit.get() * 50 + kit.get("/apitest", "Connection: close\r\n") + kit.get())
+        broken = front.connect().send(kit.get() * 50 + b"BROKEN\r\n\r\n")
+        mixed = front.connect().send((kit.post() + kit.get("/apitest")) * 100)
+        leaving = front.connect().send(kit.post() * 100)
+        leaving.connection.connection_lost(None)
+        await kit.turn(60)
+        assert closing.statuses == [200] * 51 and closing.responses[-1].body == b"API working" and closing.is_ended
+        assert broken.statuses == [200] * 50 + [400] and broken.is_ended
+        assert [response.body for response in mixed.responses] == [b'[{"prediction":3.0}]', b"API working"] * 100
+        assert front.executor.computed <= 132
+
+    kit.run(main())
+
+
 # --- callers who leave ----------------------------------------------------------------------------------------------
 
 

@@ -1,7 +1,8 @@
 """Connection: one client's socket. Requests go to the application as they come, answers leave in the order of the requests.
 
 Nothing here is per request that can be per connection: no task, no coroutine, no timer, one write an answer. A client that
-sends faster than it is answered, or does not read, is no longer read from.
+sends faster than it is answered, or does not read, is no longer read from; and of a packet full of requests only TURN are
+handled before everybody else has had theirs.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from modelport.http.intake import BETWEEN, HEAD, Intake
 from modelport.http.limits import HttpLimits
 from modelport.http.request import Request
 from modelport.http.watch import Watch
+
+TURN = 32  # requests of one connection in one turn of the loop
 
 
 class Handler(Protocol):
@@ -44,17 +47,34 @@ class Handler(Protocol):
 class Connection(asyncio.Protocol):
     """One client connection."""
 
-    __slots__ = ("_app", "_intake", "_is_closing", "_is_paused", "_limits", "_pending", "_time", "_transport", "_watch")
+    __slots__ = (
+        "_app",
+        "_budget",
+        "_intake",
+        "_is_closing",
+        "_is_due",
+        "_is_paused",
+        "_later",
+        "_limits",
+        "_loop",
+        "_pending",
+        "_time",
+        "_transport",
+        "_watch",
+    )
 
     def __init__(self, app: Handler, loop: asyncio.AbstractEventLoop) -> None:
         self._app = app
         self._limits = app.limits
+        self._loop = loop
         self._time = loop.time
         self._pending: deque[Request] = deque()
+        self._later: deque[tuple[Request, ModelportError | None]] = deque()
+        self._budget = TURN
         self._intake = Intake(self, app.limits)
         self._watch = Watch(self, app.limits, loop)
         self._transport: asyncio.Transport
-        self._is_closing = self._is_paused = False
+        self._is_closing = self._is_paused = self._is_due = False
 
     # --- what the transport calls -----------------------------------------------------------------------------------
 
@@ -72,6 +92,7 @@ class Connection(asyncio.Protocol):
         self._watch.heard_s = self._time()
         if self._is_closing:
             return
+        self._budget = TURN
         intake = self._intake
         try:
             intake.feed(data)
@@ -102,7 +123,7 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The client reads again."""
         self._watch.flowing()
-        self._resume()
+        self._go_on()
 
     # --- what the intake calls --------------------------------------------------------------------------------------
 
@@ -112,18 +133,24 @@ class Connection(asyncio.Protocol):
 
     def proceed(self) -> None:
         """Ask for the body, unless earlier answers have to leave first; a client must not wait for ever then (RFC 9110, 10.1.1)."""
-        if not self._pending:
+        if not self._pending and not self._later:
             self._transport.write(CONTINUE)
 
     def take(self, request: Request) -> None:
-        """Queue a request for its answer and hand it over."""
+        """Queue a request for its answer and hand it over, or keep it for a later turn."""
         if self._is_closing:
             return
         pending = self._pending
-        pending.append(request)
-        if len(pending) >= self._limits.pipelined:
+        if self._budget and not self._later and len(pending) < self._limits.pipelined:
+            self._budget -= 1
+            pending.append(request)
+            self._app.handle(request)
+            if len(pending) >= self._limits.pipelined:
+                self._pause()
+        else:
+            self._later.append((request, None))
             self._pause()
-        self._app.handle(request)
+            self._go_on()
         if not request.is_keep_alive:
             self._is_closing = self._intake.is_over = True
 
@@ -144,7 +171,7 @@ class Connection(asyncio.Protocol):
     def drain(self) -> None:
         """Close once everything in flight is answered; at once if nothing is."""
         if self._pending:
-            if self._intake.stage == BETWEEN:
+            if self._intake.stage == BETWEEN and not self._later:
                 self._pending[-1].close()
                 self._is_closing = self._intake.is_over = True
         elif self._intake.stage == BETWEEN and not self._is_closing:
@@ -152,6 +179,7 @@ class Connection(asyncio.Protocol):
 
     def give_up(self, error: ModelportError) -> None:
         """Answer everything in flight with an error and close."""
+        self._later.clear()  # they come after a "Connection: close", which tells the client that they were not looked at
         waiting = [request for request in self._pending if request.payload is None]
         if self._intake.stage == BETWEEN and self._pending:
             self._pending[-1].close()
@@ -173,7 +201,7 @@ class Connection(asyncio.Protocol):
 
     def is_waiting(self) -> bool:
         """Whether the client waits for us."""
-        return bool(self._pending)
+        return bool(self._pending or self._later)
 
     def unsent_bytes(self) -> int:
         """Bytes that the client has not taken."""
@@ -199,8 +227,9 @@ class Connection(asyncio.Protocol):
         request = self._intake.unfinished()
         request.close()
         request.lingers = True
-        self._pending.append(request)
-        self._app.refuse(request, error)
+        self._later.append((request, error))
+        if len(self._later) == 1:
+            self._catch_up()
 
     def _follow(self, request: Request) -> None:
         """Send what was answered out of order; close after the last one, or read on."""
@@ -210,8 +239,34 @@ class Connection(asyncio.Protocol):
             self._transport.write(cast("bytes", request.payload))
         if not request.is_keep_alive:
             self._finish(lingers=request.lingers)
-        elif self._is_paused and len(pending) <= self._limits.pipelined // 2 and not self._watch.is_stalled:
+        elif self._is_paused:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Handle what was kept for later in the next turn; read on once nothing is left and the client keeps up."""
+        if self._watch.is_stalled or len(self._pending) >= self._limits.pipelined:
+            return
+        if not self._later:
             self._resume()
+        elif not self._is_due:
+            self._is_due = True
+            self._loop.call_soon(self._catch_up)
+
+    def _catch_up(self) -> None:
+        self._is_due = False
+        later, pending = self._later, self._pending
+        for _ in range(TURN):
+            if not later or len(pending) >= self._limits.pipelined or self._watch.is_stalled or self._transport.is_closing():
+                break
+            request, error = later.popleft()
+            pending.append(request)
+            if error is None:
+                self._app.handle(request)
+            else:
+                self._app.refuse(request, error)
+            if not request.is_keep_alive:
+                later.clear()
+        self._go_on()
 
     def _finish(self, *, lingers: bool) -> None:
         """Close. A refused client may still be sending: closing on unread bytes would reset away the answer (RFC 9112, 9.6)."""
@@ -228,6 +283,7 @@ class Connection(asyncio.Protocol):
 
     def _abandon(self) -> None:
         pending = self._pending
+        self._later.clear()
         while pending:
             request = pending.popleft()
             if request.payload is None:

@@ -11,6 +11,8 @@ from typing import Protocol
 
 from modelport.http.limits import HttpLimits
 
+LATE_S = 0.02  # a timer that wakes later than this woke in a loop that was busy
+
 
 class Watched(Protocol):
     """What the watch asks of its connection, and does to it."""
@@ -43,7 +45,19 @@ class Watched(Protocol):
 class Watch:
     """Times of one connection. ``heard_s``: its last byte, written by the connection itself, which is its hottest line."""
 
-    __slots__ = ("_begun_s", "_connection", "_idle_s", "_limits", "_linger_s", "_loop", "_stall_s", "_timer", "_unsent", "heard_s")
+    __slots__ = (
+        "_begun_s",
+        "_connection",
+        "_idle_s",
+        "_limits",
+        "_linger_s",
+        "_loop",
+        "_stall_s",
+        "_timer",
+        "_unsent",
+        "_was_late",
+        "heard_s",
+    )
 
     def __init__(self, connection: Watched, limits: HttpLimits, loop: asyncio.AbstractEventLoop) -> None:
         self._connection = connection
@@ -55,6 +69,7 @@ class Watch:
         self._stall_s: float | None = None
         self._linger_s: float | None = None
         self._unsent = 0
+        self._was_late = False
 
     def begin(self) -> None:
         """The first byte of a request came."""
@@ -122,9 +137,15 @@ class Watch:
         due = self._due()
         if due is None:
             return
-        if due > self._loop.time() + 0.001:  # a loop whose clock ticks in milliseconds may wake us that much early
+        late_s = self._loop.time() - due
+        if late_s < -0.001:  # a loop whose clock ticks in milliseconds may wake us that much early
             self._timer = self._loop.call_at(due, self._wake)
             return
+        if late_s > LATE_S and not self._was_late:  # the loop was busy: what came meanwhile is read before we look again
+            self._was_late = True
+            self._timer = self._loop.call_later(LATE_S, self._wake)
+            return
+        self._was_late = False
         unsent = self._connection.unsent_bytes()
         if self._stall_s is not None and unsent < self._unsent:
             self.stalled(unsent)
