@@ -12,6 +12,8 @@ from pathlib import Path
 from servers import Server, busy_s
 
 CLIENT_CORE = "1"
+TRIES = 3
+QUIET_CORES = 0.1
 SCRIPT = Path(__file__).with_name("wrk.lua")
 
 
@@ -43,6 +45,14 @@ def _wrk(server: Server, path: str, *, bodies: Path, connections: int, seconds: 
     after = os.times()
     spent = after.children_user - before.children_user + after.children_system - before.children_system
     return json.loads(done.stdout.splitlines()[-1]), spent
+
+
+def quietest(server: Server, path: str, bodies: list[str], *, connections: int, seconds: int) -> Sample:
+    """Load up to three times until nobody else used the machine meanwhile; else take the least disturbed load."""
+    samples: list[Sample] = []
+    while len(samples) < TRIES and not any(sample.other_cores < QUIET_CORES for sample in samples):
+        samples.append(load(server, path, bodies, connections=connections, seconds=seconds))
+    return min(samples, key=lambda sample: sample.other_cores)
 
 
 def load(server: Server, path: str, bodies: list[str], *, connections: int, seconds: int) -> Sample:

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from load import Sample, load
+from load import Sample, quietest
 from servers import Server, post
 
 HERE = Path(__file__).resolve().parent
@@ -106,7 +106,7 @@ def measure(contestant: Contestant, cases: list[dict[str, object]], port: int, l
     try:
         cold_s, _ = server.first_answer(path, bodies[0].encode())
         validate(server, contestant.workload, cases)
-        samples = {n: load(server, path, bodies, connections=n, seconds=seconds) for n in contestant.connections}
+        samples = {n: quietest(server, path, bodies, connections=n, seconds=seconds) for n in contestant.connections}
         validate(server, contestant.workload, cases)
     finally:
         code = server.stop()
