@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelport.bundle.manifest import HOOKS, Artifact, Batching, Manifest, parse
@@ -60,11 +60,13 @@ MANIFEST = st.builds(
 )
 
 
+@settings(deadline=None, max_examples=50)
 @given(MANIFEST)
 def test_what_is_written_is_read_back_equal(manifest: Manifest) -> None:
     assert parse(tomllib.loads(render(manifest)), "other") == manifest
 
 
+@settings(deadline=None, max_examples=50)
 @given(MANIFEST)
 def test_equal_manifests_give_equal_text(manifest: Manifest) -> None:
     assert render(manifest) == render(parse(tomllib.loads(render(manifest)), "other"))
@@ -78,7 +80,7 @@ def test_every_commented_example_is_valid_where_it_stands() -> None:
     manifest = parse(tomllib.loads("\n".join(lines)), "iris")
     assert set(manifest.hooks) == {"preprocess", "predict", "postprocess"}
     assert (manifest.route, manifest.greeting) == ("/iris", "/apitest")
-    assert manifest.sample == {"a b": [[[0.5, 0.5], [0.5, 0.5]]], "t": ["some text"]}
+    assert manifest.sample == {"a b": [[[0.5, 0.5]] * 3], "t": ["some text"]}
     assert manifest.serve == {"port": 5005}
     assert manifest.batch == Batching()
 

@@ -7,6 +7,7 @@ is left out, as ``nullable`` says the same.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 
@@ -103,13 +104,18 @@ def _batch(batch: Batching) -> str:
 
 
 def _example(inputs: Sequence[Field]) -> str:
-    lines = []
-    for item in inputs[:3]:
-        value: object = "some text" if item.type == "string" else 0.5 if item.type.startswith("float") else 1
-        for length in reversed(item.shape):
-            value = [value] * min(length or 2, 2)
-        lines.append(f"# {_key(item.name)} = {_value([value])}")
-    return "\n".join(lines or ["# column = [1.0, 2.0]"])
+    if sum(math.prod(length or 1 for length in item.shape) for item in inputs) > _FULL:
+        return "# column = [1.0, 2.0]  # and so on, a list for every column"
+    return "\n".join(f"# {_key(item.name)} = {_value([_plausible(item)])}" for item in inputs) or "# column = [1.0, 2.0]"
+
+
+def _plausible(item: Field) -> object:
+    known = [value for value in item.categories if value is not None]
+    value: object = 0.5 if item.type.startswith("float") else {"string": "some text", "bool": True}.get(item.type, 1)
+    value = known[0] if known else value
+    for length in reversed(item.shape):
+        value = [value] * (2 if length is None else length)
+    return value
 
 
 def _facts(item: Field) -> dict[str, object]:

@@ -72,14 +72,15 @@ def _columns(seen: Look) -> list[str]:
     from modelport.server.fields import field_lines
 
     report, schema = seen.report, seen.schema
-    lines: list[str] = []
+    lines, facts = list[str](), list[tuple[str, str]]()
     if schema is not None:
         lines += field_lines("takes", schema.inputs, "all of them with --json")
         lines += field_lines("answers", schema.outputs, "all of them with --json")
     elif report is not None and report.features:
-        lines += aligned([("takes", some(report.features, 12))])
-    classes = (schema.classes if schema is not None else ()) or (report.classes if report is not None else ())
-    return lines + (aligned([("classes", some(classes, 12))]) if classes else [])
+        facts.append(("takes  ", some(report.features, 12)))
+    if classes := (schema.classes if schema is not None else ()) or (report.classes if report is not None else ()):
+        facts.append(("classes", some(classes, 12)))
+    return lines + aligned(facts)
 
 
 def _counts(seen: Look) -> list[str]:
