@@ -118,7 +118,7 @@ def load(path: Path, options: Options) -> GraphPredictor:
         if converted.is_recurrent
         else Cut()
     )
-    runner = GraphPredictor(schema, session, names, check=check, cut=cut, kept=converted.apart)
+    runner = GraphPredictor(schema, session, names, check=check, cut=cut)
     return replace(runner, native=NetworkModel(converted.inputs, converted.outputs, runner.compute))
 
 

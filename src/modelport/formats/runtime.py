@@ -35,7 +35,7 @@ class Cut:
 def open_session(model: bytes, *, threads: int | None, given: Mapping[str, Array] | None = None) -> onnxruntime.InferenceSession:
     """Return a session for the bytes of a model file; ``given`` are the tensors that the file declares and does not hold.
 
-    The session reads the given arrays where they are: the caller keeps them as long as the session.
+    ONNX Runtime copies the given arrays (its documentation of AddExternalInitializers), so they need not outlive the call.
 
     Raises: LoadError if ONNX Runtime does not take the model.
     """
@@ -85,8 +85,7 @@ def sentence(error: BaseException) -> str:
 class GraphPredictor:
     """A predictor over a session. ``names`` maps our output names to the graph's; ``check`` looks at a feed before it runs.
 
-    ``finish`` turns one of the graph's outputs (by its name in the graph) into the array of the schema. ``kept`` are the
-    arrays that the session reads in place.
+    ``finish`` turns one of the graph's outputs (by its name in the graph) into the array of the schema.
     """
 
     schema: Schema
@@ -97,7 +96,6 @@ class GraphPredictor:
     check: Callable[[Mapping[str, Array]], None] | None = None
     finish: Mapping[str, Callable[[object], Array]] = field(default_factory=dict)
     cut: Cut = field(default_factory=Cut)
-    kept: Mapping[str, Array] = field(default_factory=dict)
 
     def predict(self, columns: Columns, outputs: Sequence[str] | None) -> Columns:
         """Answer one row for each row.
