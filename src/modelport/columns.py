@@ -83,13 +83,16 @@ class Columns(Mapping[str, Array]):
 def concat(parts: Sequence[Columns]) -> Columns:
     """Join calls of one signature into a batch, in order.
 
-    Raises: ValueError if there is no part or a name is missing from one.
+    Raises: ValueError if there is no part, or the parts differ in names or trailing shapes.
     Cost: one copy; a single part is returned as it is.
     """
     if len(parts) == 1:
         return parts[0]
     if not parts:
         raise ValueError("nothing to join")
+    names = parts[0].keys()
+    if any(part.keys() != names for part in parts):
+        raise ValueError("the calls have different columns")
     return Columns({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
 
 

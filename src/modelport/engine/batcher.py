@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 
-from modelport.columns import Columns, Signature, concat, spans, split
+from modelport.columns import Columns, Signature, concat
 from modelport.errors import ModelportError, Overloaded
 
 Parameters = Mapping[str, str | int | float | bool]
@@ -77,6 +77,7 @@ class Ticket:
 
 
 _ids = count(1)
+_LIMIT_CLOSED = 256
 
 
 @dataclass(slots=True, eq=False)
@@ -100,7 +101,7 @@ class Batch:
     @property
     def deadline_s(self) -> float | None:
         """The last moment at which anybody waits for this batch; None if somebody waits for ever."""
-        latest = 0.0
+        latest = float("-inf")
         for ticket in self.tickets:
             if ticket.deadline_s is None:
                 return None
@@ -116,17 +117,6 @@ class Batch:
         """Cut in two, to find the one request that fails; only for batches of at least two tickets."""
         middle = len(self.tickets) // 2
         return Batch(self.tickets[:middle], self.deaths), Batch(self.tickets[middle:], self.deaths)
-
-    def succeed(self, answer: Columns) -> None:
-        """Give every ticket its own rows. Raises: ModelError if the rows do not match, before any ticket is answered."""
-        parts = split(answer, spans([ticket.columns for ticket in self.tickets]))
-        for ticket, part in zip(self.tickets, parts, strict=True):
-            ticket.succeed(part)
-
-    def fail(self, error: ModelportError) -> None:
-        """Give every ticket the same error."""
-        for ticket in self.tickets:
-            ticket.fail(error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +143,11 @@ class Batcher:
         self.queued_rows = 0
         self._is_uniform = is_uniform
         self._queues: dict[Key, deque[Ticket]] = {}
+        self._open = 0
+        self._closed = 0
 
     def __len__(self) -> int:
-        return sum(len(queue) for queue in self._queues.values())
+        return self._open
 
     def add(self, ticket: Ticket, now_s: float) -> None:
         """Queue a ticket. Raises: Overloaded, at once, when its rows do not fit; an empty queue takes any call."""
@@ -175,22 +167,31 @@ class Batcher:
         queue.append(ticket)
         ticket.is_queued = True
         self.queued_rows += rows
+        self._open += 1
 
     def discard(self, ticket: Ticket) -> None:
-        """Note that a queued ticket was closed; it stays in its place and is skipped when the batch is cut."""
+        """Note that a queued ticket was closed; it stays in its place and is skipped when the batch is cut.
+
+        Cost: constant on average. Once most of what lies here is closed, it is swept out: callers that come and leave while
+        nothing can be computed would fill the memory otherwise.
+        """
         ticket.is_queued = False
         self.queued_rows -= ticket.columns.rows
+        self._open -= 1
+        self._closed += 1
+        if self._closed > max(_LIMIT_CLOSED, self._open):
+            self._sweep()
 
     def cut(self, now_s: float) -> Batch | None:
         """Take the next batch, or None if nobody waits or the oldest may still wait for company.
 
         Closed tickets are dropped here: what nobody waits for is not computed.
         """
-        while self._queues:
-            key = min(self._queues, key=self._oldest) if len(self._queues) > 1 else next(iter(self._queues))
+        for key in sorted(self._queues, key=self._oldest) if len(self._queues) > 1 else list(self._queues):
             queue = self._queues[key]
-            if self._may_wait(queue, now_s):
-                return None
+            self._drop_closed_heads(queue)
+            if queue and self._may_wait(queue, now_s):
+                continue
             tickets = self._take(queue)
             if not queue:
                 del self._queues[key]
@@ -207,8 +208,10 @@ class Batcher:
     def close(self) -> list[Ticket]:
         """Empty the queue and return the tickets that are still open."""
         left = self.open_tickets()
+        for ticket in left:
+            ticket.is_queued = False
         self._queues.clear()
-        self.queued_rows = 0
+        self.queued_rows = self._open = self._closed = 0
         return left
 
     def open_tickets(self) -> list[Ticket]:
@@ -218,10 +221,19 @@ class Batcher:
     def _oldest(self, key: Key) -> float:
         return self._queues[key][0].submitted_s
 
+    def _sweep(self) -> None:
+        self._queues = {key: left for key, queue in self._queues.items() if (left := deque(item for item in queue if item.is_open))}
+        self._closed = 0
+
+    def _drop_closed_heads(self, queue: deque[Ticket]) -> None:
+        while queue and not queue[0].is_open:
+            queue.popleft()
+            self._closed -= 1
+
     def _may_wait(self, queue: deque[Ticket], now_s: float) -> bool:
-        if not self.limits.max_wait_ms or now_s >= queue[0].submitted_s + self.limits.max_wait_ms / 1e3:
+        if not self.limits.max_wait_ms or not self.limits.is_batched or now_s >= queue[0].submitted_s + self.limits.max_wait_ms / 1e3:
             return False
-        return sum(ticket.columns.rows for ticket in queue) < self.limits.max_rows
+        return sum(ticket.columns.rows for ticket in queue if ticket.is_open) < self.limits.max_rows
 
     def _take(self, queue: deque[Ticket]) -> list[Ticket]:
         limits = self.limits
@@ -230,7 +242,7 @@ class Batcher:
         while queue:
             ticket = queue[0]
             if not ticket.is_open:
-                queue.popleft()
+                self._drop_closed_heads(queue)
                 continue
             more = ticket.columns.rows
             if taken and (not limits.is_batched or rows + more > limits.max_rows):
@@ -243,4 +255,5 @@ class Batcher:
             rows += more
             taken.append(ticket)
         self.queued_rows -= rows
+        self._open -= len(taken)
         return taken

@@ -20,6 +20,7 @@ LIMIT_HEADER_BYTES = 64 * 1024 * 1024
 LIMIT_BODY_BYTES = 8 * 1024 * 1024 * 1024
 ALIGNMENT = 8
 _PADS = [b"\0" * n for n in range(ALIGNMENT)]
+_DTYPES = frozenset(["|b1", "|i1", "|u1"] + ["<%s%d" % (kind, size) for kind in "iuf" for size in (2, 4, 8)])
 _NO_BYTES = b""
 
 
@@ -61,10 +62,12 @@ def _describe(name, array, buffers):
         return [name, "str", list(array.shape)]
     if kind not in "biuf":
         raise FrameError('column "%s" has dtype %s; a frame carries numbers, booleans and strings' % (name, array.dtype))
+    if array.dtype.itemsize > 8:
+        array = array.astype("<f8")  # long doubles: no reader on the other side of any wire takes more
+    elif array.dtype.byteorder == ">":
+        array = array.astype(array.dtype.newbyteorder("<"))
     if not array.flags.c_contiguous:
         array = np.ascontiguousarray(array)
-    if array.dtype.byteorder == ">":
-        array = array.astype(array.dtype.newbyteorder("<"))
     buffers.append(memoryview(array).cast("B") if array.size else _NO_BYTES)
     return [name, array.dtype.str, list(array.shape)]
 
@@ -86,7 +89,9 @@ def _string_buffers(name, array):
 
 
 def decode_prefix(data):
-    """Return (header bytes, body bytes) announced by the first 12 bytes. Raises: FrameError over the limits."""
+    """Return (header bytes, body bytes) announced by the first 12 bytes. Raises: FrameError for fewer, and over the limits."""
+    if len(data) < PREFIX.size:
+        raise FrameError("a frame begins with %d bytes, found %d" % (PREFIX.size, len(data)))
     head_bytes, body_bytes = PREFIX.unpack_from(data)
     if head_bytes > LIMIT_HEADER_BYTES or body_bytes > LIMIT_BODY_BYTES:
         raise FrameError("a frame of %d + %d bytes is over the limit" % (head_bytes, body_bytes))
@@ -100,8 +105,10 @@ def decode(head, body):
     """
     try:
         header = json.loads(bytes(head).decode("utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FrameError("frame header: %s" % error) from error
+    if not isinstance(header, dict):
+        raise FrameError("frame header: expected an object, found %s" % type(header).__name__)
     described = header.pop("columns", None)
     if described is None:
         return header, None
@@ -109,41 +116,55 @@ def decode(head, body):
     at = 0
     try:
         for name, dtype, shape in described:
+            count = _count(shape)
+            if not isinstance(name, str) or name in columns:
+                raise FrameError("column name %r is no string, or stands twice" % (name,))
             if dtype == "str":
-                columns[name], at = _read_strings(body, at, shape)
+                columns[name], at = _read_strings(body, at, count, shape)
+            elif dtype in _DTYPES:
+                columns[name], at = _read_numbers(body, at, np.dtype(dtype), count, shape)
             else:
-                columns[name], at = _read_numbers(body, at, np.dtype(dtype), shape)
-    except (ValueError, TypeError, KeyError) as error:
+                raise FrameError("a frame carries no %s" % (dtype,))
+    except (ValueError, TypeError, OverflowError) as error:
         raise FrameError("frame body: %s" % error) from error
     return header, columns
 
 
-def _read_numbers(body, at, dtype, shape):
-    if dtype.kind not in "biuf":
-        raise FrameError("a frame carries no %s" % dtype)
+def _count(shape):
+    """Return how many values a shape holds; only whole lengths of zero or more are taken for one."""
+    if not isinstance(shape, list):
+        raise FrameError("shape %r is no list" % (shape,))
     count = 1
     for length in shape:
+        if type(length) is not int or length < 0:
+            raise FrameError("shape %r holds something else than lengths" % (shape,))
         count *= length
-    array = np.frombuffer(body, dtype, count, at).reshape(shape) if count else np.empty(shape, dtype)
+    return count
+
+
+def _take(body, at, size):
+    """Return the bytes of one buffer and where the next begins. Raises: FrameError if the body ends before."""
+    if at + size > len(body):
+        raise FrameError("the body has %d bytes, a buffer ends at %d" % (len(body), at + size))
+    return body[at : at + size], at + size + (-size % ALIGNMENT)
+
+
+def _read_numbers(body, at, dtype, count, shape):
     size = count * dtype.itemsize
+    if at + size > len(body):
+        raise FrameError("the body has %d bytes, a buffer ends at %d" % (len(body), at + size))
+    array = np.frombuffer(body, dtype, count, at).reshape(shape) if count else np.empty(shape, dtype)
     return array, at + size + (-size % ALIGNMENT)
 
 
-def _read_strings(body, at, shape):
-    count = 1
-    for length in shape:
-        count *= length
-    offsets, at = _read_numbers(body, at, np.dtype("<i8"), [count + 1])
+def _read_strings(body, at, count, shape):
+    offsets, at = _read_numbers(body, at, np.dtype("<i8"), count + 1, [count + 1])
     bounds = offsets.tolist()
     if bounds[0] != 0 or any(b < a for a, b in zip(bounds, bounds[1:])):
         raise FrameError("string offsets are not in order")
-    size = bounds[-1]
-    if at + size > len(body):
-        raise FrameError("string bytes are missing")
-    text = bytes(body[at : at + size])
-    at += size + (-size % ALIGNMENT)
-    missing = bytes(body[at : at + count])
-    at += count + (-count % ALIGNMENT)
+    text, at = _take(body, at, bounds[-1])
+    missing, at = _take(body, at, count)
+    text, missing = bytes(text), bytes(missing)
     values = np.empty(count, dtype=object)
     values[:] = [None if gone else text[a:b].decode("utf-8", "surrogatepass") for a, b, gone in zip(bounds, bounds[1:], missing)]
     return values.reshape(shape), at
@@ -176,7 +197,10 @@ def _read_exactly(sock, size, is_end_allowed=False):
 
 def send(sock, header, columns=None):
     """Write one frame to a blocking socket. Cost: one system call for a small frame."""
-    buffers = encode(header, columns)
+    _write(sock, encode(header, columns))
+
+
+def _write(sock, buffers):
     total = sum(len(buffer) for buffer in buffers)
     if total <= 65536:
         sock.sendall(b"".join(buffers))
@@ -200,9 +224,8 @@ def run(sock, predict, describe_error):
         started = time.perf_counter()
         try:
             answer = predict(columns, header.get("outputs"), header.get("params"))
-            buffers_header = {"id": header["id"], "predict_s": time.perf_counter() - started}
-            send(sock, buffers_header, answer)
-        except OSError:
-            raise
+            buffers = encode({"id": header["id"], "predict_s": time.perf_counter() - started}, answer)
         except Exception as error:  # noqa: BLE001  # the worker must survive whatever a model does
-            send(sock, {"id": header["id"], "predict_s": time.perf_counter() - started, "error": describe_error(error)})
+            failure = {"id": header["id"], "predict_s": time.perf_counter() - started, "error": describe_error(error)}
+            buffers = encode(failure)
+        _write(sock, buffers)  # apart from the above: an OSError here means that the front is gone, there it is the model's

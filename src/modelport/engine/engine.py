@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from functools import partial
 
 from modelport.columns import Columns
 from modelport.engine.batcher import Batch, Batcher, BatchLimits, Parameters, Ticket
 from modelport.engine.executor import ROW_BUCKETS, EngineMeasures, Executor, Identity
-from modelport.engine.outcome import State, deliver, expiry, refusal, shut_down, sweep
-from modelport.errors import ModelportError, WorkerDied
+from modelport.engine.outcome import State, answer_all, expiry, fail_all, fail_one, refusal, shut_down, sweep
+from modelport.errors import ModelError, ModelportError, WorkerDied
 from modelport.schema import Schema
 
 
@@ -51,7 +50,7 @@ class Engine:
     @property
     def is_idle(self) -> bool:
         """Whether nobody waits for an answer."""
-        return not self._running and not self._redo and self._batcher.queued_rows == 0
+        return not self._running and not self._redo and not self._batcher
 
     async def start(self, executor: Executor) -> None:
         """Load the model in the executor. Raises: what stood in the way, after everything started was ended."""
@@ -66,7 +65,8 @@ class Engine:
             raise
         self.schema, self.form = described.schema, described.form
         self._batcher = Batcher(self._limits, is_uniform=_is_uniform(self.schema))
-        self.state = "ready"
+        if self.state == "loading":  # not if it was drained or closed in the meantime
+            self.state = "ready"
 
     def submit(self, ticket: Ticket) -> None:
         """Queue a request; ``ticket.done`` is called once, later, on the loop's thread.
@@ -128,12 +128,13 @@ class Engine:
         self.state = "stopped"
         if self._timer is not None:
             self._timer.cancel()
-        for batch in [*self._running.values(), *self._redo]:
-            batch.fail(shut_down())
-        for ticket in self._batcher.close():
-            ticket.fail(shut_down())
+            self._timer = None
+        left = [ticket for batch in [*self._running.values(), *self._redo] for ticket in batch.tickets] + self._batcher.close()
         self._running.clear()
         self._redo.clear()
+        fail_all(left, shut_down())
+        if self._idle is not None:
+            self._idle.set()
         if self._executor is not None:
             await self._executor.close()
 
@@ -163,24 +164,32 @@ class Engine:
 
     def answered(self, batch: Batch, answer: Columns, predict_s: float) -> None:
         """Start the next batch, then answer this one's callers."""
+        if answer.rows != batch.rows:
+            reason = f"the model answered {answer.rows} rows for {batch.rows}; it must answer one row for each row it is given"
+            self.failed(batch, ModelError(reason), predict_s)
+            return
         self._finish(batch, predict_s)
         self._count(batch.rows, predict_s)
         self._pump()
-        deliver(batch, lambda: batch.succeed(answer))
+        answer_all(batch, answer)
 
     def failed(self, batch: Batch, error: ModelportError, predict_s: float) -> None:
         """Find the one request that fails; the others are computed again without it."""
         self._finish(batch, predict_s)
         if batch.drop_closed():
             if len(batch.tickets) == 1:
-                deliver(batch, lambda: batch.fail(error))
+                fail_all(batch.tickets, error)
             else:
                 self._measures.redone_batches += 1
                 self._redo.extendleft(reversed(batch.halves()))
         self._pump()
 
     def died(self, batch: Batch) -> None:
-        """Redo the batch on another worker; if that dies as well, cut it until the one that kills is alone."""
+        """Redo the batch on another worker; if that dies as well, cut it until the one that kills is alone.
+
+        Halves go to the end: the half without the killer is then answered between two deaths, which tells the pool that this
+        is no crash loop, so that nobody is refused and no back-off delays the others.
+        """
         self._finish(batch, 0.0)
         batch.deaths += 1
         if batch.drop_closed():
@@ -188,10 +197,10 @@ class Engine:
             if batch.deaths == 1:
                 self._redo.appendleft(batch)
             elif len(batch.tickets) > 1:
-                self._redo.extendleft(reversed(batch.halves()))
+                self._redo.extend(batch.halves())
             else:
                 reason = "the worker process died twice computing this request; the input, or the model on it, crashes the process"
-                deliver(batch, lambda: batch.fail(WorkerDied(reason)))
+                fail_all(batch.tickets, WorkerDied(reason))
         self._pump()
 
     def freed(self) -> None:
@@ -221,11 +230,16 @@ class Engine:
             self._idle.set()
 
     def _next(self, now_s: float) -> Batch | None:
-        while self._redo:
-            batch = self._redo.popleft()
+        """Take the next batch of which somebody waits; what is out of time already is told so instead of being computed."""
+        while True:
+            batch = self._redo.popleft() if self._redo else self._batcher.cut(now_s)
+            if batch is None:
+                return None
+            for ticket in batch.tickets:
+                if ticket.deadline_s is not None and ticket.deadline_s <= now_s:
+                    fail_one(ticket, expiry(ticket, now_s, is_waiting=True))
             if batch.drop_closed():
                 return batch
-        return self._batcher.cut(now_s)
 
     def _finish(self, batch: Batch, predict_s: float) -> None:
         self._running.pop(batch.id, None)
@@ -265,10 +279,10 @@ class Engine:
         self._timer, self._timer_s = None, float("inf")
         found = sweep(self._batcher.open_tickets(), list(self._running.values()), self._redo, now_s)
         for ticket in found.expired:
-            error = expiry(ticket, now_s)
-            if ticket.is_queued:
+            error = expiry(ticket, now_s, is_waiting=ticket.is_queued)
+            if ticket.is_queued and ticket.is_open:
                 self._batcher.discard(ticket)
-            deliver(Batch([ticket]), partial(ticket.fail, error))
+            fail_one(ticket, error)
         for batch in found.overdue:
             self._executor.abandon(batch)
         if found.next_s < self._timer_s:

@@ -14,8 +14,7 @@ class Models:
 
     def add(self, engine: Engine) -> None:
         """Make an engine reachable. Raises: UsageError if the name and version, or the route, are taken."""
-        versions = self._engines.setdefault(engine.name, {})
-        if engine.version in versions:
+        if engine.version in self._engines.get(engine.name, {}):
             raise UsageError(
                 f'model "{engine.name}" version "{engine.version}" is given twice; rename one with --name or in its model.toml'
             )
@@ -24,7 +23,7 @@ class Models:
                 raise UsageError(
                     f'models "{other.name}" and "{engine.name}" both want the route "{engine.route}"; change one in its model.toml'
                 )
-        versions[engine.version] = engine
+        self._engines.setdefault(engine.name, {})[engine.version] = engine
 
     def get(self, name: str | None, version: str | None) -> Engine:
         """Return the engine. ``name`` None: the only model. Raises: NotFound listing what there is."""

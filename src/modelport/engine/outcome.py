@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import structlog
 
+from modelport.columns import Columns, spans, split
 from modelport.engine.batcher import Batch, Ticket
 from modelport.errors import DeadlineExceeded, Draining, ModelportError, NotReady
 
 State: TypeAlias = Literal["loading", "ready", "draining", "stopped", "failed"]
 
 _log = structlog.get_logger(__name__)
+_SWEEP_S = 0.5e-6  # so many deadlines at as many instants are not as many passes; 10 ms late with 20,000 waiting, exact with few
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,8 @@ def sweep(queued: Iterable[Ticket], running: list[Batch], redo: Iterable[Batch],
     """Find what is out of time at ``now_s``. Cost: one pass over everything that waits; run once a deadline, not once a request."""
     expired: list[Ticket] = []
     next_s = float("inf")
-    for ticket in [*queued, *(ticket for batch in [*running, *redo] for ticket in batch.tickets)]:
+    everybody = [*queued, *(ticket for batch in [*running, *redo] for ticket in batch.tickets)]
+    for ticket in everybody:
         if ticket.deadline_s is None or not ticket.is_open:
             continue
         if ticket.deadline_s <= now_s:
@@ -43,7 +46,7 @@ def sweep(queued: Iterable[Ticket], running: list[Batch], redo: Iterable[Batch],
             overdue.append(batch)
         elif last_s is not None:
             next_s = min(next_s, last_s)
-    return Sweep(expired, overdue, next_s)
+    return Sweep(expired, overdue, max(next_s, now_s + len(everybody) * _SWEEP_S))
 
 
 def refusal(state: State, name: str) -> ModelportError:
@@ -60,27 +63,35 @@ def shut_down() -> ModelportError:
     return Draining("the server shut down before this request was answered; send it again", retry_after_s=1)
 
 
-def expiry(ticket: Ticket, now_s: float) -> ModelportError:
+def expiry(ticket: Ticket, now_s: float, *, is_waiting: bool) -> ModelportError:
     """Say how long a request waited, and for what."""
-    where = "waiting for its turn" if ticket.is_queued else "being computed"
+    where = "waiting for its turn" if is_waiting else "being computed"
     waited_s = now_s - ticket.submitted_s
     return DeadlineExceeded(f"no answer within the time limit: after {waited_s:.3g} s the request was still {where}", retry_after_s=1)
 
 
-def deliver(batch: Batch, tell: Callable[[], None]) -> None:
-    """Run ``tell``; whatever it raises, every ticket of the batch is closed afterwards and the engine goes on."""
-    try:
-        tell()
-    except ModelportError as error:  # the rows do not match: nobody was answered yet
-        _fail_open(batch, error)
-    except Exception:  # noqa: BLE001  # one caller's broken callback must not take the others' answers
-        _log.exception("answering a batch failed", batch=batch.id)
-        _fail_open(batch, ModelportError("the answer could not be handed over"))
+def answer_all(batch: Batch, answer: Columns) -> None:
+    """Give every ticket its own rows; a caller whose callback raises takes nothing from the others.
 
-
-def _fail_open(batch: Batch, error: ModelportError) -> None:
-    for ticket in batch.tickets:
+    Raises: ModelError if the rows do not match, before any ticket is answered.
+    """
+    parts = split(answer, spans([ticket.columns for ticket in batch.tickets]))
+    for ticket, part in zip(batch.tickets, parts, strict=True):
         try:
-            ticket.fail(error)
-        except Exception:  # noqa: BLE001  # as above
+            ticket.succeed(part)
+        except Exception:  # noqa: BLE001  # one caller's broken callback must not take the others' answers
             _log.exception("answering a request failed", batch=batch.id)
+
+
+def fail_all(tickets: Iterable[Ticket], error: ModelportError) -> None:
+    """Give every ticket the same error; a caller whose callback raises keeps it from nobody else."""
+    for ticket in tickets:
+        fail_one(ticket, error)
+
+
+def fail_one(ticket: Ticket, error: ModelportError) -> None:
+    """Give one ticket its error, whatever its callback does."""
+    try:
+        ticket.fail(error)
+    except Exception:  # noqa: BLE001  # as above
+        _log.exception("answering a request failed", code=error.code)

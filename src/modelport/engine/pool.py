@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from typing import cast
@@ -16,6 +17,7 @@ import structlog
 
 from modelport import errors
 from modelport.columns import Columns
+from modelport.engine import core
 from modelport.engine.batcher import Batch
 from modelport.engine.executor import Description, Listener
 from modelport.engine.process import Command, Worker
@@ -46,6 +48,7 @@ class Pool:
         self._settings = settings
         self._listener = listener
         self._workers: set[Worker] = set()
+        self._ending: set[Worker] = set()
         self._free: list[Worker] = []
         self._batches: dict[Worker, Batch] = {}
         self._ready: asyncio.Future[Description] | None = None
@@ -105,10 +108,12 @@ class Pool:
             header["params"] = dict(first.params)
         try:
             worker.send(header, batch.columns)
-        except ValueError as error:  # columns of one signature join; a frame that cannot be built is this batch's fault only
+        except (ValueError, core.FrameError) as error:  # calls that do not join, or that no frame carries: this batch's fault only
             del self._batches[worker]
             self._free.append(worker)
-            self._listener.failed(batch, ModelError(f"the rows could not be joined: {error}"), 0.0)
+            failure = ModelError(f"the rows could not be sent to the model: {error}")
+            # Later, because the engine is in the middle of handing out batches, and many in a row would nest without end.
+            asyncio.get_running_loop().call_soon(self._listener.failed, batch, failure, 0.0)
 
     def abandon(self, batch: Batch) -> None:
         """Kill the worker that computes a batch nobody waits for any more; its end is reported like any other."""
@@ -120,12 +125,16 @@ class Pool:
     async def close(self) -> None:
         """Stop every worker and wait for their ends. Batches in hand are not reported."""
         self._is_closing = True
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*(worker.stop() for worker in list(self._workers)), return_exceptions=True)
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._workers.clear()
         self._free.clear()
+        if self._ready is not None and not self._ready.done():
+            self._ready.set_exception(LoadError("the model was still loading when it was told to stop"))
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*(worker.stop() for worker in [*self._workers, *self._ending]), return_exceptions=True)
+        self._workers.clear()
+        self._ending.clear()
         self._batches.clear()
 
     def received(self, worker: Worker, header: Mapping[str, object], columns: Columns | None) -> None:
@@ -140,6 +149,7 @@ class Pool:
     def ended(self, worker: Worker) -> None:
         """Handle a worker's end: report its batch, replace it."""
         self._workers.discard(worker)
+        self._ending.add(worker)
         if worker in self._free:
             self._free.remove(worker)
         batch = self._batches.pop(worker, None)
@@ -167,9 +177,6 @@ class Pool:
             self._failures += 1
             self._own(self._spawn(_backoff_s(self._failures)))
             return
-        if self._is_closing:
-            await worker.stop()
-            return
         if worker.has_ended:
             return
         self._workers.add(worker)
@@ -177,8 +184,10 @@ class Pool:
 
     async def _replace(self, worker: Worker) -> None:
         code = await worker.exit_code()
+        self._ending.discard(worker)
         if self._ready is not None and not self._ready.done():
-            self._ready.set_exception(LoadError(f"the worker process ended while loading the model ({_exit_reason(code)})"))
+            reason = f"the worker process ended while loading the model ({_exit_reason(code)}); its own output, if any, says more"
+            self._ready.set_exception(LoadError(reason))
             return
         self.restarts += 1
         self._failures += 1
@@ -188,6 +197,8 @@ class Pool:
 
     def _became_ready(self, worker: Worker, header: Mapping[str, object]) -> None:
         worker.is_ready = True
+        if self._is_closing:
+            return
         self._free.append(worker)
         if self._ready is not None and not self._ready.done():
             schema = Schema.from_dict(cast("Mapping[str, object]", header["schema"]))
@@ -203,17 +214,19 @@ class Pool:
             _log.error("a replaced worker could not load the model", reason=str(error))
 
     def _took_answer(self, worker: Worker, header: Mapping[str, object], columns: Columns | None) -> None:
-        batch = self._batches.pop(worker, None)
+        batch = self._batches.get(worker)
+        predict_s, error = header.get("predict_s"), header.get("error")
+        if batch is None or header.get("id") != batch.id or not isinstance(predict_s, float) or not isinstance(error, dict | None):
+            _log.error("a worker answered a batch that it does not hold", pid=worker.pid)
+            worker.kill()  # its end is reported, and what it holds is redone
+            return
+        del self._batches[worker]
+        if self._is_closing:
+            return
         self._free.append(worker)
         self._failures = 0
-        if batch is None or header.get("id") != batch.id:
-            _log.error("a worker answered a batch that it does not hold", pid=worker.pid)
-            worker.kill()
-            return
-        predict_s = float(cast("float", header.get("predict_s", 0.0)))
-        error = header.get("error")
         if error is not None:
-            self._listener.failed(batch, _rebuild(cast("Mapping[str, object]", error)), predict_s)
+            self._listener.failed(batch, _rebuild(error), predict_s)
         else:
             self._listener.answered(batch, Columns({}) if columns is None else columns, predict_s)
 
@@ -223,7 +236,9 @@ def _backoff_s(failures: int) -> float:
 
 
 def _exit_reason(code: int) -> str:
-    return f"signal {-code}" if code < 0 else f"exit code {code}"
+    if code == -signal.SIGKILL:
+        return "SIGKILL, as when memory runs out"
+    return f"signal {-code}, {signal.strsignal(-code)}" if code < 0 else f"exit code {code}"
 
 
 def _rebuild(data: Mapping[str, object]) -> ModelportError:

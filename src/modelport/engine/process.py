@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 from modelport.columns import Array, Columns
 from modelport.engine import core
@@ -53,13 +53,17 @@ class Worker(asyncio.Protocol):
         self._need = _PREFIX_BYTES
         self._process: asyncio.subprocess.Process | None = None
         self._waiter: asyncio.Task[int] | None = None
+        self._is_stopping = False
         self.is_ready = False
         self.has_ended = False
         self.pid = 0
 
     @classmethod
     async def spawn(cls, command: Command, owner: Owner) -> Worker:
-        """Start a process and connect to it. Raises: OSError if the system refuses."""
+        """Start a process and connect to it. Raises: OSError if the system refuses.
+
+        It gets a session of its own: a Ctrl-C in the terminal is for the front, which drains before its workers end.
+        """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         worker = cls(owner)
         try:
@@ -71,12 +75,19 @@ class Worker(asyncio.Protocol):
                 stdin=subprocess.DEVNULL,
                 stdout=sys.stderr.fileno() if _has_fileno(sys.stderr) else None,
                 env=None if command.environment is None else dict(command.environment),
+                start_new_session=True,
             )
             worker.pid = worker._process.pid
             worker._waiter = asyncio.ensure_future(worker._process.wait())
             await asyncio.get_running_loop().create_unix_connection(lambda: worker, sock=ours)
-        except BaseException:
-            ours.close()
+        except BaseException:  # cancelled, too: no process is left behind
+            worker.has_ended = True
+            if worker._transport is None:
+                ours.close()
+            else:
+                worker._transport.abort()
+            worker.kill()
+            await worker.exit_code()
             raise
         finally:
             theirs.close()
@@ -98,6 +109,7 @@ class Worker(asyncio.Protocol):
 
     async def stop(self) -> None:
         """Close the socket, which a worker takes as its end; kill it if it is not gone in two seconds."""
+        self._is_stopping = True
         if self._transport is not None:
             self._transport.close()
         if self._waiter is None:
@@ -122,9 +134,8 @@ class Worker(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport (called by the loop)."""
-        assert isinstance(transport, asyncio.WriteTransport)  # noqa: S101  # what create_unix_connection gives
-        self._transport = transport
-        transport.set_write_buffer_limits(high=64 * 1024 * 1024)
+        self._transport = cast("asyncio.WriteTransport", transport)  # what a stream connection gives; uvloop's is no subclass
+        self._transport.set_write_buffer_limits(high=64 * 1024 * 1024)
 
     def data_received(self, data: bytes) -> None:
         """Gather bytes into frames (called by the loop)."""
@@ -153,7 +164,8 @@ class Worker(asyncio.Protocol):
         if not self.has_ended:
             self.has_ended = True
             self.is_ready = False
-            self.kill()
+            if not self._is_stopping:
+                self.kill()
             self._owner.ended(self)
 
 

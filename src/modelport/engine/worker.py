@@ -31,39 +31,46 @@ def main() -> None:
     sock = socket.socket(fileno=int(sys.argv[1]))
     sock.set_inheritable(False)
     _outlive_nobody()
-    frame = core.receive(sock)
-    if frame is None:
-        return
-    request = frame[0]
+    try:
+        frame = core.receive(sock)
+        if frame is not None:
+            _work(sock, frame[0])
+    except (OSError, core.FrameError):
+        return  # the front is gone; there is nobody left to tell
+
+
+def _work(sock: socket.socket, request: Mapping[str, object]) -> None:
     is_debug = bool(request.get("debug"))
     try:
         model = load_model(open_bundle(Path(cast("str", request["source"]))), _options(request))
         _warm_up(model)
+        ready = {"kind": "ready", "schema": model.schema.to_dict(), "form": model.form}
+        core.encode(ready)
     except Exception as error:  # noqa: BLE001  # whatever loading raises is told to the front, which reports it
         if is_debug:
             traceback.print_exc()
-        core.send(sock, {"kind": "failed", "error": _describe_load(error)})
+        core.send(sock, {"kind": "failed", "error": _describe(error, LoadError, "loading failed")})
         return
     _give_back_memory()
-    core.send(sock, {"kind": "ready", "schema": model.schema.to_dict(), "form": model.form})
+    core.send(sock, ready)
 
     def predict(columns: Mapping[str, Array], outputs: list[str] | None, params: object) -> Columns:
         del params
-        rows = Columns(columns)
-        answer = model.predict(rows, outputs)
-        if answer.rows != rows.rows:
-            raise ModelError(f"the model answered {answer.rows} rows for {rows.rows}; it must answer one row for each row it is given")
-        return answer
+        return _predict(model, Columns(columns), outputs)
 
     def describe(error: Exception) -> dict[str, str]:
         if is_debug:
             traceback.print_exception(error)
-        return _describe(error)
+        return _describe(error, ModelError, "the model failed on this input")
 
-    try:
-        core.run(sock, predict, describe)
-    except (OSError, core.FrameError):
-        return  # the front is gone; there is nobody left to tell
+    core.run(sock, predict, describe)
+
+
+def _predict(model: Model, rows: Columns, outputs: list[str] | None) -> Columns:
+    answer = model.predict(rows, outputs)
+    if answer.rows != rows.rows:
+        raise ModelError(f"the model answered {answer.rows} rows for {rows.rows}; it must answer one row for each row it is given")
+    return answer
 
 
 def _outlive_nobody() -> None:
@@ -98,32 +105,24 @@ def _warm_up(model: Model) -> None:
 
     Raises: LoadError with the first failure if the model takes none of them.
     """
-    first: ModelportError | None = None
+    first = ""
     for rows in model.warm_up:
         try:
-            answer = model.predict(rows, None)
-        except ModelportError as error:
-            first = first or error
-            continue
-        core.encode({}, answer)  # an answer that cannot travel is found here, not by the first caller
-        return
-    reason = first.message if first else "it has no inputs"
+            core.encode({}, _predict(model, rows, None))  # an answer that cannot travel is found here, not by the first caller
+        except Exception as error:  # noqa: BLE001  # whatever it raises: the next rows may suit the model
+            first = first or _describe(error, ModelError, "the model failed")["message"]
+        else:
+            return
     raise LoadError(
-        f"the model was loaded, but its warm-up prediction failed ({reason}); write a bundle with `modelport init` and give it rows "
+        f"the model was loaded, but its warm-up prediction failed ({first}); write a bundle with `modelport init` and give it rows "
         "that it takes under [sample] in model.toml"
     )
 
 
-def _describe(error: Exception) -> dict[str, str]:
+def _describe(error: Exception, otherwise: type[ModelportError], what: str) -> dict[str, str]:
     if isinstance(error, ModelportError):
         return {"code": error.code, "message": error.message}
-    return {"code": ModelError.code, "message": f"the model failed on this input: {public_reason(error)}"}
-
-
-def _describe_load(error: Exception) -> dict[str, str]:
-    if isinstance(error, ModelportError):
-        return {"code": error.code, "message": error.message}
-    return {"code": LoadError.code, "message": f"loading failed: {public_reason(error)}"}
+    return {"code": otherwise.code, "message": f"{what}: {public_reason(error)}"}
 
 
 if __name__ == "__main__":
