@@ -32,6 +32,14 @@ TASKS: tuple[str, ...] = get_args(Task)
 ROLES: tuple[str, ...] = get_args(Role)
 
 
+_KINDS: tuple[tuple[str, tuple[type, ...], str], ...] = (
+    ("nullable", (bool,), "true or false"),
+    ("closed", (bool,), "true or false"),
+    ("max_length", (int, type(None)), "a whole number"),
+    ("description", (str,), "a string"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     """One column.
@@ -81,14 +89,17 @@ class Field:
         if data.get("role", "feature") not in ROLES:
             raise ManifestError(f'{where} "{name}": "role" must be one of {", ".join(ROLES)}, found {data.get("role")!r}')
         shape = data.get("shape", ())
-        if not isinstance(shape, list | tuple) or any(not (n is None or (isinstance(n, int) and n >= -1)) for n in shape):
+        if not isinstance(shape, list | tuple) or any(not (n is None or (type(n) is int and n >= -1)) for n in shape):
             raise ManifestError(f'{where} "{name}": "shape" must be a list of lengths (-1 for any), found {shape!r}')
         values = dict(data)
         values["shape"] = tuple(None if n in (None, -1) else n for n in shape)
         categories = values.get("categories", ())
-        if not isinstance(categories, list | tuple):
-            raise ManifestError(f'{where} "{name}": "categories" must be a list, found {categories!r}')
+        if not isinstance(categories, list | tuple) or not all(isinstance(n, str | int | float | None) for n in categories):
+            raise ManifestError(f'{where} "{name}": "categories" must be a list of plain values, found {categories!r}')
         values["categories"] = tuple(categories)
+        for key, kind, expected in _KINDS:
+            if key in data and type(data[key]) not in kind:
+                raise ManifestError(f'{where} "{name}": "{key}" must be {expected}, found {data[key]!r}')
         return cls(**values)  # type: ignore[arg-type]  # each key was checked against the fields above
 
 

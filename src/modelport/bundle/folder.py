@@ -91,7 +91,7 @@ def _open_folder(root: Path) -> Bundle:
         inside(root, name, "resource")
     for spec in manifest.hooks.values():
         file, _, function = spec.partition(":")
-        if not function:
+        if not file or not function:
             raise ManifestError(f'{root / MANIFEST}: hook "{spec}" must be written "file.py:function"')
         inside(root, file, "hook file")
     return Bundle(root, manifest, is_folder=True)

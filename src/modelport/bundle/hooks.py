@@ -12,6 +12,8 @@ import importlib.util
 import inspect
 import json
 import sys
+import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,27 +25,32 @@ import numpy as np
 from modelport.bundle.folder import Bundle, inside
 from modelport.bundle.rows import frame, matrix
 from modelport.columns import Columns
-from modelport.errors import LoadError, ManifestError
+from modelport.errors import LoadError, ManifestError, public_reason
 from modelport.schema import Schema
 
 Form: TypeAlias = Literal["frame", "matrix", "columns"]
-_LEADING = {"load": 1, "preprocess": 1, "predict": 2, "postprocess": 2}
-_ROWS_AT = {"preprocess": 0, "predict": 1, "postprocess": 1}
+_LEADING = {"load": ("folder",), "preprocess": ("x",), "predict": ("predictor", "x"), "postprocess": ("y", "x")}
+_MANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A bound hook: ``call(*leading)`` adds the resources. ``form``: how it wants its rows."""
+    """A bound hook: ``call(*leading)`` adds the resources. ``forms``: how it wants each of its leading arguments."""
 
     name: str
     call: Callable[..., object]
-    form: Form
+    forms: tuple[Form, ...]
 
     def rows(self, columns: Columns, schema: Schema) -> object:
-        """Give logical columns the form that this hook asked for. Cost: views where the form allows."""
-        if self.form == "columns":
-            return columns
-        return matrix(columns, schema) if self.form == "matrix" else frame(columns)
+        """Give the request's logical columns the form that this hook's last leading argument asks for.
+
+        Cost: views where the form allows.
+        """
+        return _formed(self.forms[-1], columns, [item.name for item in schema.features])
+
+    def answer(self, columns: Columns) -> object:
+        """Give a predictor's answer the form that this hook's first argument asks for; a matrix holds all of its columns."""
+        return _formed(self.forms[0], columns, list(columns))
 
 
 def bind(bundle: Bundle) -> dict[str, Hook]:
@@ -68,35 +75,61 @@ def bind(bundle: Bundle) -> dict[str, Hook]:
     return hooks
 
 
+def _formed(form: Form, columns: Columns, names: list[str]) -> object:
+    if form == "columns":
+        return columns
+    return matrix(columns, names) if form == "matrix" else frame(columns)
+
+
 def _bind_one(name: str, function: Callable[..., object], resources: Mapping[str, object]) -> Hook:
-    parameters = list(inspect.signature(function).parameters.values())
-    leading, rest = parameters[: _LEADING[name]], parameters[_LEADING[name] :]
-    if len(leading) < _LEADING[name]:
-        expected = {"load": "folder", "preprocess": "x", "predict": "predictor, x", "postprocess": "y, x"}[name]
-        raise ManifestError(f"hook {name} takes {len(parameters)} arguments; expected ({expected}, …)")
-    keywords: dict[str, object] = {}
-    for parameter in rest:
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            continue
-        if parameter.name in resources:
-            keywords[parameter.name] = resources[parameter.name]
-        elif parameter.default is parameter.empty:
-            known = ", ".join(sorted(resources)) or "none"
-            raise ManifestError(
-                f'hook {name} wants "{parameter.name}", which [resources] does not name (it names: {known}); add it to model.toml'
-            )
-    form = _form(leading[_ROWS_AT[name]].annotation) if name in _ROWS_AT else "frame"
+    wanted = _LEADING[name]
+    parameters = _parameters(name, function)
+    leading: list[inspect.Parameter] = []
+    for parameter in parameters[: len(wanted)]:
+        if parameter.kind in (parameter.KEYWORD_ONLY, parameter.VAR_KEYWORD):
+            break
+        leading.append(parameter)
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            leading += [parameter] * (len(wanted) - len(leading))
+            break
+    if len(leading) < len(wanted):
+        taken = ", ".join(map(str, parameters)) or "none"
+        raise ManifestError(f"hook {name} takes the arguments ({taken}); expected ({', '.join(wanted)}, …)")
+    keywords = _keywords(name, [parameter for parameter in parameters if parameter not in leading], resources)
 
     def call(*arguments: object) -> object:
         return function(*arguments, **keywords)
 
-    return Hook(name, call, form)
+    return Hook(name, call, tuple(_form(parameter.annotation) for parameter in leading))
+
+
+def _parameters(name: str, function: Callable[..., object]) -> list[inspect.Parameter]:
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except (ValueError, TypeError) as error:
+        raise ManifestError(f"hook {name}: its arguments cannot be read; name a function written in Python") from error
+
+
+def _keywords(name: str, rest: list[inspect.Parameter], resources: Mapping[str, object]) -> dict[str, object]:
+    keywords: dict[str, object] = {}
+    for parameter in rest:
+        if parameter.kind in _MANY:
+            continue
+        if parameter.name in resources and parameter.kind is not parameter.POSITIONAL_ONLY:
+            keywords[parameter.name] = resources[parameter.name]
+        elif parameter.default is parameter.empty:
+            known = ", ".join(sorted(resources)) or "none"
+            raise ManifestError(
+                f'hook {name} wants "{parameter.name}", which cannot be bound by name to one of [resources] (they are: {known}); '
+                "add it to model.toml"
+            )
+    return keywords
 
 
 def _form(annotation: object) -> Form:
     # Annotations may be strings (postponed evaluation), and resolving them would run code for names that may not exist.
     text = annotation if isinstance(annotation, str) else getattr(annotation, "__qualname__", str(annotation))
-    last = str(text).split("[", 1)[0].rsplit(".", 1)[-1].strip("'\" ")
+    last = str(text).split("[", 1)[0].split("|", 1)[0].strip("'\" ").rsplit(".", 1)[-1]
     if last in ("ndarray", "NDArray"):
         return "matrix"
     return "columns" if last == "Columns" else "frame"
@@ -104,14 +137,17 @@ def _form(annotation: object) -> Form:
 
 def _resource(root: Path, name: str) -> object:
     path = inside(root, name, "resource")
+    kind = path.suffix.lower()
     try:
-        if path.suffix == ".json":
+        if kind == ".json":
             return json.loads(path.read_text(encoding="utf-8"))
-        if path.suffix in (".npy", ".npz"):
-            loaded = np.load(path, allow_pickle=False)
-            return dict(loaded) if path.suffix == ".npz" else loaded
-    except (OSError, ValueError) as error:
-        raise LoadError(f'resource "{name}" cannot be read as {path.suffix[1:]}: {error}') from error
+        if kind == ".npy":
+            return np.load(path, allow_pickle=False)
+        if kind == ".npz":
+            with np.load(path, allow_pickle=False) as arrays:
+                return dict(arrays)
+    except (OSError, ValueError, EOFError, TypeError, AttributeError, RecursionError, zipfile.BadZipFile, zlib.error) as error:
+        raise LoadError(f'resource "{name}" cannot be read as {kind[1:]}: {public_reason(error)}') from error
     return path
 
 
@@ -123,9 +159,12 @@ def _import(path: Path) -> ModuleType:
     folder = str(path.parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)  # the hook's own neighbours, as when it is run as a script
-    sys.modules[path.stem] = module
+    if path.stem not in sys.modules:  # pickles may name its classes; but random.py must not become everybody's random
+        sys.modules[path.stem] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # whatever the user's file raises while it is imported
+    except (Exception, SystemExit) as error:  # whatever the user's file raises while it is imported
+        if sys.modules.get(path.stem) is module:
+            del sys.modules[path.stem]
         raise LoadError(f'hook file "{path.name}" failed on import: {type(error).__name__}: {error}') from error
     return module

@@ -13,9 +13,9 @@ from modelport.errors import ManifestError
 from modelport.schema import TASKS, Field, Scalar, Schema, Task
 
 FORMAT = 1
-NAME = re.compile(r"^[A-Za-z0-9._-]{1,128}$")
+NAME = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,128}\Z")
 HOOKS = ("load", "preprocess", "predict", "postprocess")
-_ROUTE = re.compile(r"^(/[A-Za-z0-9._~-]+)+$")
+_ROUTE = re.compile(r"(/[A-Za-z0-9._~-]+)+\Z")
 _TOP = {
     "format",
     "name",
@@ -96,7 +96,7 @@ class Manifest:
 def name_from(path: Path) -> str:
     """Make a model name of a file's stem: characters that a name may not have become ``-``."""
     name = re.sub(r"[^A-Za-z0-9._-]", "-", path.stem)[:128]
-    return name or "model"
+    return name if NAME.match(name) else "model"
 
 
 def read(path: Path) -> Manifest:
@@ -118,7 +118,7 @@ def read(path: Path) -> Manifest:
 def parse(data: Mapping[str, object], default_name: str) -> Manifest:
     """Check the data of a ``model.toml``. Raises: ManifestError naming the key and what it may be."""
     _check_keys(data, _TOP, "the top level")
-    if data.get("format") != FORMAT:
+    if data.get("format") != FORMAT or isinstance(data["format"], bool):
         raise ManifestError(f'"format" must be {FORMAT}, found {data.get("format")!r}')
     api = _table(data, "api", {"route", "greeting"})
     return Manifest(
@@ -133,7 +133,7 @@ def parse(data: Mapping[str, object], default_name: str) -> Manifest:
         inputs=_fields(data, "inputs"),
         outputs=_fields(data, "outputs"),
         task=_task(data),
-        classes=tuple(cast("list[Scalar]", _list(data, "classes"))),
+        classes=_classes(data),
         batch=_batching(data),
         sample=_sample(data),
         serve=_table(data, "serve", None),
@@ -173,7 +173,7 @@ def _texts(data: Mapping[str, object], where: str) -> Mapping[str, str]:
 
 
 def _name(value: object, key: str) -> str:
-    text = str(value) if isinstance(value, int | str) else ""
+    text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
     if not NAME.match(text):
         raise ManifestError(f'"{key}" must be 1 to 128 of the characters A-Z a-z 0-9 . _ -, found {value!r}')
     return text
@@ -195,10 +195,13 @@ def _artifact(data: Mapping[str, object]) -> Artifact | None:
     path = _text(table, "path", "[artifact]")
     if not path:
         raise ManifestError('"path" in [artifact] is missing; name the model file beside model.toml')
-    digest = _text(table, "sha256", "[artifact]")
+    digest = _text(table, "sha256", "[artifact]").lower()
     if digest and not re.fullmatch(r"[0-9a-f]{64}", digest):
         raise ManifestError(f'"sha256" in [artifact] must be 64 hexadecimal digits, found {digest!r}')
-    return Artifact(path, digest, tuple(str(name) for name in _list(table, "trust")))
+    trust = _list(table, "trust")
+    if not all(isinstance(name, str) for name in trust):
+        raise ManifestError(f'"trust" in [artifact] must be a list of dotted names, found {trust!r}')
+    return Artifact(path, digest, tuple(cast("list[str]", trust)))
 
 
 def _fields(data: Mapping[str, object], key: str) -> tuple[Field, ...]:
@@ -216,6 +219,13 @@ def _task(data: Mapping[str, object]) -> Task | None:
     if data["task"] not in TASKS:
         raise ManifestError(f'"task" must be one of {", ".join(TASKS)}, found {data["task"]!r}')
     return cast("Task", data["task"])
+
+
+def _classes(data: Mapping[str, object]) -> tuple[Scalar, ...]:
+    values = _list(data, "classes")
+    if not all(isinstance(value, str | int | float) for value in values):
+        raise ManifestError(f'"classes" must be a list of strings, numbers or booleans, found {values!r}')
+    return tuple(cast("list[Scalar]", values))
 
 
 def _batching(data: Mapping[str, object]) -> Batching:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -11,12 +12,14 @@ from modelport import formats
 from modelport.bundle import hooks as hooking
 from modelport.bundle.folder import Bundle, verify
 from modelport.bundle.hooks import Hook
-from modelport.bundle.rows import result
+from modelport.bundle.rows import frame, result
 from modelport.columns import Array, Columns
-from modelport.errors import LoadError, ManifestError, ModelError, ModelportError, public_reason
+from modelport.errors import ManifestError, ModelError, ModelportError, SchemaError, public_reason
 from modelport.formats.base import Options, Predictor
-from modelport.schema import Schema
+from modelport.schema import Field, Schema
 
+T = TypeVar("T")
+_NOTHING_TO_LOAD = 'there is neither an [artifact] nor a "load" hook; add `[artifact]` with `path = "…"`'
 Predict = Callable[[Columns, Sequence[str] | None], Columns]
 
 
@@ -48,23 +51,28 @@ def load_model(bundle: Bundle, options: Options) -> Model:
         predictor = formats.load(bundle.artifact, options)
         native = predictor.native
     schema = manifest.schema(None if predictor is None else predictor.schema)
-    if {"preprocess", "predict", "postprocess", "load"} & set(bound):
+    if predictor is not None and not {"preprocess", "predict"} & set(bound):
+        _match(schema, predictor.schema)
+    if bound:
         predict: Predict = _Hooked(schema, predictor, native, bound)
-        form = "hook"
     elif predictor is not None:
-        predict, form = _plain(schema, predictor), predictor.form
-    else:  # open_bundle refuses a bundle with neither
-        raise LoadError("the bundle has neither an artifact nor a load hook")
-    return Model(schema, form if predictor is None else predictor.form, predict, _warm_up(bundle, schema))
+        predict = _plain(schema, predictor)
+    else:
+        raise ManifestError(_NOTHING_TO_LOAD)
+    return Model(schema, "hook" if predictor is None else predictor.form, predict, _warm_up(bundle, schema))
 
 
-def _plain(schema: Schema, predictor: Predictor) -> Predict:
-    own = predictor.schema
+def _match(schema: Schema, own: Schema) -> None:
+    """Make sure that the rows go to the artifact as it names them. Raises: ManifestError."""
     if [item.name for item in schema.features] != [item.name for item in own.features]:
         raise ManifestError(
             f"model.toml declares the features {_names(schema)}, the artifact has {_names(own)}; name the artifact's, in its order, "
             "or add a hook that turns one into the other"
         )
+
+
+def _plain(schema: Schema, predictor: Predictor) -> Predict:
+    own = predictor.schema
     if schema.layout == own.layout:
         return predictor.predict
 
@@ -88,52 +96,52 @@ class _Hooked:
 
     def __call__(self, columns: Columns, outputs: Sequence[str] | None) -> Columns:
         given = self._schema.unpack(columns)
-        answer = self._predict(given, outputs)
         hook = self._hooks.get("postprocess")
+        answer = self._predict(given, outputs if hook is None else None)
         if hook is not None:
             answer = result(
-                _call(hook, hook.rows(answer, self._schema), hook.rows(given, self._schema)),
-                given.rows,
-                self._names,
-                "the postprocess hook",
+                _call(hook, hook.answer(answer), hook.rows(given, self._schema)), given.rows, self._names, f"the {hook.name} hook"
             )
-        return answer if outputs is None else answer.select([name for name in outputs if name in answer])
+        if outputs is None:
+            return answer
+        if unknown := [name for name in outputs if name not in answer]:
+            raise SchemaError(f'there is no output "{unknown[0]}"; the model answers {", ".join(answer)}')
+        return answer.select(outputs)
 
     def _predict(self, given: Columns, outputs: Sequence[str] | None) -> Columns:
         before, hook = self._hooks.get("preprocess"), self._hooks.get("predict")
+        prepared = None if before is None else _call(before, before.rows(given, self._schema))
         if hook is not None:
-            rows = hook.rows(given, self._schema) if before is None else _call(before, before.rows(given, self._schema))
+            rows = hook.rows(given, self._schema) if before is None else prepared
             return result(_call(hook, self._native, rows), given.rows, self._names, "the predict hook")
         if self._predictor is None:
-            rows = (
-                Hook("predict", len, "frame").rows(given, self._schema)
-                if before is None
-                else _call(before, before.rows(given, self._schema))
-            )
+            rows = frame(given) if before is None else prepared
             return result(_guard("the model", self._native.predict, rows), given.rows, self._names, "the model")  # type: ignore[attr-defined]  # checked above
-        if before is None:
-            return self._predictor.predict(self._predictor.schema.pack(given), outputs)
-        prepared = _call(before, before.rows(given, self._schema))
-        return self._predictor.predict(_feed(prepared, given.rows, self._predictor.schema), None)
+        own = self._predictor.schema
+        columns = own.pack(given) if before is None else _feed(prepared, given.rows, own)
+        return self._predictor.predict(columns, outputs)
 
 
 def _feed(prepared: object, rows: int, schema: Schema) -> Columns:
     """Bring what preprocess returned to the predictor's physical columns."""
+    where = "the preprocess hook"
     names = [item.name for item in schema.features]
-    columns = result(prepared, rows, [schema.layout[0].name] if len(schema.layout) == 1 else names, "the preprocess hook")
+    is_one = len(schema.layout) == 1
+    columns = result(prepared, rows, [schema.layout[0].name] if is_one else names, where)
     if set(names) <= set(columns):
-        return schema.pack(columns)
-    if len(columns) == 1 and len(schema.layout) == 1:
+        return _guard(where, schema.pack, columns)
+    if len(columns) == 1 and is_one:
         block = schema.layout[0]
-        return Columns({block.name: np.asarray(columns[next(iter(columns))]).astype(block.dtype, copy=False)})
-    raise ModelError(f"the preprocess hook returned the columns {', '.join(columns)}; the model takes {', '.join(names)}")
+        (array,) = columns.values()
+        return Columns({block.name: _guard(where, lambda: array.astype(block.dtype, copy=False))})
+    raise ModelError(f"{where} returned the columns {', '.join(columns)}; the model takes {', '.join(names)}")
 
 
 def _call(hook: Hook, *arguments: object) -> object:
     return _guard(f"the {hook.name} hook", hook.call, *arguments)
 
 
-def _guard(where: str, function: Callable[..., object], *arguments: object) -> object:
+def _guard(where: str, function: Callable[..., T], *arguments: object) -> T:
     try:
         return function(*arguments)
     except ModelportError:
@@ -144,29 +152,42 @@ def _guard(where: str, function: Callable[..., object], *arguments: object) -> o
 
 def _warm_up(bundle: Bundle, schema: Schema) -> tuple[Columns, ...]:
     """Return rows to try in turn: the manifest's sample if it has one, else zeros and then ones."""
-    sample = bundle.manifest.sample
-    if sample:
-        arrays: dict[str, Array] = {}
-        for item in schema.inputs:
-            if item.name not in sample and item.role == "feature":
-                raise ManifestError(f'[sample] has no "{item.name}"; give a list of values for every feature')
-            if item.name in sample:
-                arrays[item.name] = _sample_array(item.name, sample[item.name], item.dtype)
-        return (schema.pack(arrays),)
+    if bundle.manifest.sample:
+        return (_sample(bundle.manifest.sample, schema),)
     zeros = schema.sample(1)
     ones = Columns({name: array if array.dtype == object else np.ones_like(array) for name, array in zeros.items()})
     return zeros, ones
 
 
-def _sample_array(name: str, values: list[object], dtype: np.dtype[np.generic]) -> Array:
+def _sample(sample: Mapping[str, list[object]], schema: Schema) -> Columns:
+    known = {item.name: item for item in schema.inputs}
+    if unknown := sorted(set(sample) - set(known)):
+        raise ManifestError(f'[sample] has a column "{unknown[0]}"; known are {", ".join(known)}')
+    if missing := [item.name for item in schema.features if item.name not in sample]:
+        raise ManifestError(f'[sample] has no "{missing[0]}"; give a list of values for every feature')
+    rows = len(next(iter(sample.values())))
+    arrays: dict[str, Array] = {}
+    for item in schema.inputs:
+        values = sample.get(item.name)
+        if values is None:  # a key: hooks see row numbers where none is given
+            values = [str(at) if item.type == "string" else at for at in range(rows)]
+        if not rows or len(values) != rows:
+            raise ManifestError(f'[sample] "{item.name}" has {len(values)} values and another column {rows}; give the same rows of all')
+        arrays[item.name] = _sample_array(item, values)
+    return schema.pack(arrays)
+
+
+def _sample_array(item: Field, values: list[object]) -> Array:
+    where = f'[sample] "{item.name}"'
     try:
-        if dtype.kind == "O":
-            out = np.empty(len(values), object)
-            out[:] = values
-            return out
-        return np.asarray(values, dtype)
-    except (ValueError, TypeError) as error:
-        raise ManifestError(f'[sample] "{name}": {error}') from error
+        array = np.asarray(values, item.dtype)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ManifestError(f"{where}: {error}; expected {item.type}") from error
+    if array.ndim != len(item.shape) + 1 or any(want not in (None, have) for want, have in zip(item.shape, array.shape[1:], strict=False)):
+        raise ManifestError(f"{where}: its values have the shape {list(array.shape[1:])}; expected {list(item.shape)}")
+    if item.type == "string" and not all(isinstance(value, str) for value in array.reshape(-1).tolist()):
+        raise ManifestError(f"{where}: expected strings")
+    return array
 
 
 def _names(schema: Schema) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import cast
 
@@ -9,7 +10,6 @@ import numpy as np
 
 from modelport.columns import Array, Columns
 from modelport.errors import MissingExtra, ModelError
-from modelport.schema import Schema
 
 
 def frame(columns: Columns) -> object:
@@ -27,12 +27,12 @@ def frame(columns: Columns) -> object:
     return pd.DataFrame(data, index=pd.RangeIndex(columns.rows), copy=False)
 
 
-def matrix(columns: Columns, schema: Schema) -> Array:
-    """Return the features as one array: the tensor itself if there is only one, else (rows, features)."""
-    arrays = [columns[item.name] for item in schema.features]
-    if len(arrays) == 1:
-        return arrays[0] if arrays[0].ndim > 1 else arrays[0][:, None]
-    return np.stack(arrays, axis=1)
+def matrix(columns: Columns, names: Sequence[str]) -> Array:
+    """Return the named columns as one array: the tensor itself if there is only one, else (rows, values) side by side."""
+    arrays = [columns[name] for name in names]
+    if len(arrays) == 1 and arrays[0].ndim > 1:
+        return arrays[0]
+    return np.concatenate([array.reshape(columns.rows, math.prod(array.shape[1:])) for array in arrays], axis=1)
 
 
 def result(value: object, rows: int, names: Sequence[str], where: str) -> Columns:
@@ -78,24 +78,28 @@ def _plain(array: Array, where: str, name: str) -> Array:
     if kind == "O":
         return _plain_objects(array, where, name)
     if kind == "M":
-        return np.datetime_as_string(array.astype("datetime64[us]")).astype(object)
+        texts = np.datetime_as_string(array.astype("datetime64[us]")).astype(object)
+        texts[np.isnat(array)] = None
+        return texts
     raise ModelError(f'{where} returned "{name}" as {array.dtype}; expected numbers, booleans or strings')
 
 
 def _plain_objects(array: Array, where: str, name: str) -> Array:
-    kinds = {type(value) for value in array.reshape(-1).tolist()}
+    flat = array.reshape(-1).tolist()
+    kinds = {type(value) for value in flat}
     missing = {kind for kind in kinds if kind is type(None) or kind.__name__ in ("NAType", "NaTType")}
-    kinds -= missing
-    if kinds <= {str}:
-        kinds |= missing - {type(None)}
-    if kinds <= {str}:
-        return array
-    if str in kinds and kinds <= {str, float} | missing:  # pandas writes missing strings as NaN or NA
-        flat = [value if isinstance(value, str) else None for value in array.reshape(-1).tolist()]
+    present = kinds - missing
+    has_text = any(issubclass(kind, str) for kind in present)
+    if (has_text or not present) and all(issubclass(kind, str | float) for kind in present):
+        # pandas writes a missing string as NaN or NA
+        if any(isinstance(value, float) and value == value for value in flat):
+            raise ModelError(f'{where} returned "{name}" with strings and numbers mixed; expected one kind in a column')
         out = np.empty(len(flat), object)
-        out[:] = flat
+        out[:] = [str(value) if isinstance(value, str) else None for value in flat]
         return out.reshape(array.shape)
-    if all(issubclass(kind, bool | int | float | np.number | np.bool_) for kind in kinds):
-        return np.array([np.nan if type(value) in missing else value for value in array.reshape(-1).tolist()]).reshape(array.shape)
-    first = sorted(kind.__name__ for kind in kinds)
-    raise ModelError(f'{where} returned "{name}" with values of type {", ".join(first)}; expected numbers, booleans or strings')
+    if all(issubclass(kind, bool | int | float | np.number | np.bool_) for kind in present):
+        numbers = np.array([np.nan if type(value) in missing else value for value in flat]).reshape(array.shape)
+        if numbers.dtype.kind in "biuf":
+            return numbers
+    found = ", ".join(sorted(kind.__name__ for kind in present))
+    raise ModelError(f'{where} returned "{name}" with values of type {found}; expected numbers, booleans or strings that a column can hold')
