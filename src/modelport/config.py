@@ -6,6 +6,7 @@ derive from this table. A flag wins over the environment, which wins over TOML, 
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -34,6 +35,7 @@ class Setting:
     unit: str = ""
     choices: tuple[str, ...] = ()
     minimum: float | None = None
+    maximum: float | None = None
 
     @property
     def flag(self) -> str:
@@ -56,7 +58,7 @@ class Settings:
     """The values of all settings, checked."""
 
     host: str = _setting("127.0.0.1", "Address to listen on; 0.0.0.0 for every interface.")
-    port: int = _setting(5005, "Port to listen on; 0 for any free one.", kind="integer", minimum=0)
+    port: int = _setting(5005, "Port to listen on; 0 for any free one.", kind="integer", minimum=0, maximum=65_535)
     workers: str = _setting("auto", "Worker processes of each model; auto is one for each core, at most 4.")
     name: str | None = _setting(None, "Name of the model; by default its manifest's, else the file's stem.")
     route: str | None = _setting(None, "A path of the model's own, such as /sentiment, besides the standard ones.")
@@ -140,7 +142,7 @@ def check(setting: Setting, value: object, where: str) -> Value:
         if not isinstance(many, list | tuple):
             raise UsageError(f"{where} must be a list of strings, found {value!r}")
         return tuple(str(item).strip() for item in many if str(item).strip())
-    text = str(value) if isinstance(value, str | int | Path) else ""
+    text = str(value) if isinstance(value, str | int | Path) and not isinstance(value, bool) else ""
     if not text:
         raise UsageError(f"{where} must be a non-empty string, found {value!r}")
     if kind == "choice" and text not in setting.choices:
@@ -154,10 +156,12 @@ def _number(setting: Setting, value: object, where: str) -> int | float:
         number = int(cast("str", value)) if setting.kind == "integer" else float(cast("str", value))
     except (TypeError, ValueError):
         raise UsageError(f"{where} must be {expected}, found {value!r}") from None
-    if isinstance(value, bool) or (setting.kind == "integer" and isinstance(value, float)) or number != number:
+    if isinstance(value, bool) or (setting.kind == "integer" and isinstance(value, float)) or not math.isfinite(number):
         raise UsageError(f"{where} must be {expected}, found {value!r}")
     if setting.minimum is not None and number < setting.minimum:
         raise UsageError(f"{where} must be at least {setting.minimum:g}, found {value!r}")
+    if setting.maximum is not None and number > setting.maximum:
+        raise UsageError(f"{where} must be at most {setting.maximum:.0f}, found {value!r}")
     return number
 
 

@@ -243,13 +243,17 @@ class LoadError(ModelportError):
     exit_code = 1
 
 
-_PATH_LIKE = re.compile(r"(?:[A-Za-z]:)?(?:[\\/][\w.@+~ -]+){2,}[\\/]?")
+# Several segments anywhere, or an absolute path of one; "m/s" and "3 / 4" are neither.
+_PATH_LIKE = re.compile(r"(?:[A-Za-z]:)?(?:[\\/][\w.@+~ -]+){2,}[\\/]?|(?<![\w)\]])(?:~|[A-Za-z]:)?[\\/][\w.@+~-]+[\\/]?")
 _LIMIT_REASON_CHARS = 300
 
 
 def public_reason(error: BaseException) -> str:
     """Say what a foreign exception says, fit for clients: its class and first line, without paths, at most 300 characters."""
-    lines = str(error).strip().splitlines()
+    try:
+        lines = str(error).strip().splitlines()
+    except Exception:  # noqa: BLE001  # somebody else's __str__
+        lines = []
     first = _PATH_LIKE.sub("<path>", lines[0] if lines else "")
     text = f"{type(error).__name__}: {first}" if first else type(error).__name__
     return text if len(text) <= _LIMIT_REASON_CHARS else text[: _LIMIT_REASON_CHARS - 1] + "…"
