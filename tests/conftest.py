@@ -18,8 +18,13 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 REQUIRE_ALL = os.environ.get("MODELPORT_REQUIRE_ALL", "") not in ("", "0")
+
+# How long an example takes says more about the machine than about the code. CI tries the same examples every time.
+settings.register_profile("modelport", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=REQUIRE_ALL)
+settings.load_profile("modelport")
 
 
 def _fail_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:
