@@ -108,6 +108,9 @@ class GraphPredictor:
         if unknown := [name for name in wanted if name not in self.names]:
             raise ModelError(f'the model has no output "{unknown[0]}"; it has {", ".join(self.names)}')
         found = self.compute(self._feed(columns), [self.names[name] for name in wanted])
+        for name, array in zip(wanted, found, strict=True):
+            if array.shape[:1] != (columns.rows,):
+                raise ModelError(f'the output "{name}" has shape {array.shape} for {columns.rows} rows, expected one row for each')
         return Columns(dict(zip(wanted, found, strict=True)))
 
     def _feed(self, columns: Columns) -> dict[str, Array]:
