@@ -130,7 +130,7 @@ def test_a_client_that_does_not_read_is_cut_and_harms_nobody(serve, kit) -> None
                 await flooding  # reset, not held for ever
         await front.app.drained()
 
-    serve(scenario, QUICK)
+    serve(scenario, HttpLimits(send_s=0.2))
 
 
 def test_a_client_that_leaves_before_its_turn_is_not_computed(serve, kit) -> None:

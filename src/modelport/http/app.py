@@ -21,6 +21,7 @@ from modelport.http import meta
 from modelport.http.access import Keys
 from modelport.http.heads import Answer, failure, render
 from modelport.http.limits import HttpLimits
+from modelport.http.memo import Memo
 from modelport.http.page.pages import Pages
 from modelport.http.predict import Predictions
 from modelport.http.protocol import Connection
@@ -39,6 +40,7 @@ class App:
 
     def __init__(self, models: Models, limits: HttpLimits, clock: Callable[[], float] = perf_counter) -> None:
         self.limits = limits
+        self.memo = Memo()
         self.connections: set[Connection] = set()
         self.is_draining = False
         self._models = models

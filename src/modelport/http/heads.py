@@ -17,6 +17,8 @@ STATUS_LINES[413] = b"HTTP/1.1 413 Content Too Large\r\n"
 STATUS_LINES[414] = b"HTTP/1.1 414 URI Too Long\r\n"
 STATUS_LINES[422] = b"HTTP/1.1 422 Unprocessable Content\r\n"
 STATUS_LINES[499] = b"HTTP/1.1 499 Client Closed Request\r\n"
+# Short times, written out: a look into a dict instead of formatting a float (0.2 µs, four times for each answer).
+MILLISECONDS = {us: b"%.3f" % (us / 1e3) for us in range(5000)}
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 _NOSNIFF = b"x-content-type-options: nosniff\r\n"
@@ -53,15 +55,19 @@ def render(answer: Answer, request: Request, total_s: float) -> bytes:
 def predict_head(version: str, form: str) -> bytes:
     """Return the template of a model's 200 answers.
 
-    To be filled with: request id, four times in milliseconds (decode, queue, predict, encode), body length, tail, body.
+    To be filled with: request id, four texts of milliseconds (decode, queue, predict, encode), body length, tail, body.
     """
     fixed = b"".join(
         (STATUS_LINES[200], b"content-type: application/json\r\n", _NOSNIFF, model_fields(version, form)),
     )
     return fixed.replace(b"%", b"%%") + (
-        b"x-request-id: %b\r\nserver-timing: decode;dur=%.3f, queue;dur=%.3f, predict;dur=%.3f, encode;dur=%.3f\r\n"
-        b"content-length: %d\r\n%b%b"
+        b"x-request-id: %b\r\nserver-timing: decode;dur=%b, queue;dur=%b, predict;dur=%b, encode;dur=%b\r\ncontent-length: %d\r\n%b%b"
     )
+
+
+def milliseconds(us: int) -> bytes:
+    """Write microseconds as milliseconds."""
+    return b"%.3f" % (us / 1e3)
 
 
 def model_fields(version: str, form: str) -> bytes:

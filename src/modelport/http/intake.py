@@ -12,6 +12,7 @@ import httptools
 
 from modelport.errors import BadRequest, HeadersTooLarge, ModelportError, TooLarge, UriTooLong
 from modelport.http.limits import HttpLimits
+from modelport.http.memo import Memo
 from modelport.http.request import KEEP_1_0, Request, Sink, check_host, check_transfer_coding, repeat_header
 
 BETWEEN, HEAD, BODY = 0, 1, 2
@@ -39,10 +40,12 @@ class Intake:
     __slots__ = (
         "_body_bytes",
         "_chunks",
+        "_head",
         "_headers",
         "_host",
         "_is_chunked",
         "_limits",
+        "_memo",
         "_messages",
         "_overhead_bytes",
         "_parser",
@@ -58,11 +61,13 @@ class Intake:
         "stage",
     )
 
-    def __init__(self, receiver: Receiver, limits: HttpLimits) -> None:
+    def __init__(self, receiver: Receiver, limits: HttpLimits, memo: Memo) -> None:
         self._receiver = receiver
         self._limits = limits
         self._step = limits.header_bytes // 2
         self._parser = httptools.HttpRequestParser(self)
+        self._memo = memo
+        self._head = b""
         self._target = b""
         self._headers: dict[bytes, bytes] = {}
         self._host: bytes | None = None
@@ -76,6 +81,16 @@ class Intake:
 
     def feed(self, data: bytes) -> None:
         """Parse; a head in slices, so that one that does not end is seen before it is long. Raises: ModelportError."""
+        if self.stage == BETWEEN:
+            end = data.find(b"\r\n\r\n") + 4
+            head = data[:end]
+            known = self._memo.heads.get(head)
+            if known is not None and len(data) - end == known.length:
+                request = Request(self._receiver, known.method, known.target, known.headers)
+                request.body = data[end:]
+                self._receiver.take(request)
+                return
+            self._head = head
         at, size = 0, len(data)
         while at < size and not self.is_over:
             if size - at <= self._step or (self.stage == BODY and not self._is_chunked):
@@ -165,6 +180,9 @@ class Intake:
             self._headers = {}
         self.stage = BETWEEN
         self._request = None
+        if self._head:
+            self._memo.keep(self._head, request)
+            self._head = b""
         self._receiver.take(request)
 
     # --- inside -----------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from modelport.engine.batcher import Ticket
 from modelport.engine.engine import Engine
 from modelport.errors import BadRequest, ModelportError, NotReady
 from modelport.http.body import decompress
-from modelport.http.heads import failure, model_fields, predict_head, render
+from modelport.http.heads import MILLISECONDS, failure, milliseconds, model_fields, predict_head, render
 from modelport.http.limits import HttpLimits
 from modelport.http.request import Request
 from modelport.schema import Schema
@@ -90,26 +90,29 @@ class Predictions:
         assert self._codec is not None  # noqa: S101  # what was decoded here has a codec
         body = self._codec.encode(result, prediction.call)
         ended_s = clock()
-        decode_s = prediction.decoded_s - prediction.began_s
-        encode_s = ended_s - encoding_s
+        decode_us = int((prediction.decoded_s - prediction.began_s) * 1e6 + 0.5)
+        queue_us = int(ticket.queued_s * 1e6 + 0.5)
+        predict_us = int(ticket.predict_s * 1e6 + 0.5)
+        encode_us = int((ended_s - encoding_s) * 1e6 + 0.5)
+        known = MILLISECONDS.get
         payload = self._head % (
             request.id,
-            decode_s * 1e3,
-            ticket.queued_s * 1e3,
-            ticket.predict_s * 1e3,
-            encode_s * 1e3,
+            known(decode_us) or milliseconds(decode_us),
+            known(queue_us) or milliseconds(queue_us),
+            known(predict_us) or milliseconds(predict_us),
+            known(encode_us) or milliseconds(encode_us),
             len(body),
             request.tail,
             body,
         )
-        tally.predicted((decode_s, ticket.queued_s, ticket.predict_s, encode_s, ended_s - prediction.began_s))
+        tally.predicted(decode_us, queue_us, predict_us, encode_us, int((ended_s - prediction.began_s) * 1e6 + 0.5))
         request.sink.answer(request, payload)
 
     def fail(self, request: Request, error: ModelportError, began_s: float) -> None:
         """Answer an error, count it, and log it if it is the server's."""
         total_s = self._clock() - began_s
         self._tally.count(error.status, error.code)
-        self._tally.total.add(total_s)
+        self._tally.total.add(int(total_s * 1e6 + 0.5))
         if error.status >= 500 and not error.retryable:
             _log.error("a prediction failed", request=request.id.decode(), model=self._engine.name, code=error.code, detail=error.message)
         request.sink.answer(request, render(failure(error, self._fields), request, total_s))

@@ -1,8 +1,7 @@
 """Connection: one client's socket. Requests go to the application as they come, answers leave in the order of the requests.
 
-Nothing here is per request that can be per connection: no task, no coroutine, no timer, one write an answer. A client that
-sends faster than it is answered, or does not read, is no longer read from; and of a packet full of requests only TURN are
-handled before everybody else has had theirs.
+No task, no coroutine, no timer for a request; one write an answer. A client that sends faster than it is answered, or does
+not read, is no longer read from; of a packet full of requests TURN are handled before everybody else has had a turn.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from modelport.errors import ModelportError, NotReady, RequestTimeout
 from modelport.http.heads import CONTINUE
 from modelport.http.intake import BETWEEN, HEAD, Intake
 from modelport.http.limits import HttpLimits
+from modelport.http.memo import Memo
 from modelport.http.request import Request
 from modelport.http.watch import Watch
 
@@ -25,6 +25,7 @@ class Handler(Protocol):
     """What a connection needs of the application."""
 
     limits: HttpLimits
+    memo: Memo
     connections: set[Connection]
 
     def handle(self, request: Request) -> None:
@@ -71,7 +72,7 @@ class Connection(asyncio.Protocol):
         self._pending: deque[Request] = deque()
         self._later: deque[tuple[Request, ModelportError | None]] = deque()
         self._budget = TURN
-        self._intake = Intake(self, app.limits)
+        self._intake = Intake(self, app.limits, app.memo)
         self._watch = Watch(self, app.limits, loop)
         self._transport: asyncio.Transport
         self._is_closing = self._is_paused = self._is_due = False
@@ -132,7 +133,7 @@ class Connection(asyncio.Protocol):
         self._watch.begin()
 
     def proceed(self) -> None:
-        """Ask for the body, unless earlier answers have to leave first; a client must not wait for ever then (RFC 9110, 10.1.1)."""
+        """Ask for the body, unless earlier answers leave first; the client sends it unasked then (RFC 9110, 10.1.1)."""
         if not self._pending and not self._later:
             self._transport.write(CONTINUE)
 
@@ -260,16 +261,13 @@ class Connection(asyncio.Protocol):
                 break
             request, error = later.popleft()
             pending.append(request)
-            if error is None:
-                self._app.handle(request)
-            else:
-                self._app.refuse(request, error)
+            self._app.handle(request) if error is None else self._app.refuse(request, error)
             if not request.is_keep_alive:
                 later.clear()
         self._go_on()
 
     def _finish(self, *, lingers: bool) -> None:
-        """Close. A refused client may still be sending: closing on unread bytes would reset away the answer (RFC 9112, 9.6)."""
+        """Close. A refused client may still be sending: closing on unread bytes would take the answer back (RFC 9112, 9.6)."""
         self._is_closing = self._intake.is_over = True
         if lingers and not self._transport.is_closing():
             self._resume()
