@@ -80,10 +80,8 @@ def modelport(command: Path, tmp_path: Path) -> Callable[..., Done]:
     """Run `modelport ARGUMENTS` in an empty folder; no command may ever show a traceback."""
 
     def run(*arguments: str | Path, stdin: bytes = b"", env: dict[str, str] | None = None) -> Done:
-        command = [COMMAND, *map(str, arguments)]
-        done = subprocess.run(
-            command, input=stdin, capture_output=True, timeout=120, cwd=tmp_path, env=os.environ | (env or {}), check=False
-        )
+        line = [command, *map(str, arguments)]
+        done = subprocess.run(line, input=stdin, capture_output=True, timeout=120, cwd=tmp_path, env=os.environ | (env or {}), check=False)
         out, err = done.stdout.decode(), done.stderr.decode()
         assert "Traceback" not in out + err
         return Done(done.returncode, out, err)
