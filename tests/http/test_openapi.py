@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from modelport.engine.executor import Identity
 from modelport.http.openapi import cell_schema, document, request_schema
 from modelport.schema import Field, Schema
 
+openapi_spec_validator = pytest.importorskip("openapi_spec_validator")
 jsonschema = pytest.importorskip("jsonschema")
 
 SCHEMAS = {
@@ -43,7 +43,7 @@ def _document(kit, schema: Schema):
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_the_description_is_valid_openapi_3_1(kit, name) -> None:
     described = _document(kit, SCHEMAS[name])
-    OpenAPIV31SpecValidator(described).validate()
+    openapi_spec_validator.OpenAPIV31SpecValidator(described).validate()
     assert {"/own", "/models/a-model/predict", "/models/other/versions/2/predict", "/livez", "/models"} <= set(described["paths"])
 
 

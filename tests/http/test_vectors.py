@@ -50,6 +50,8 @@ VECTORS: list[tuple[str, bytes, tuple[int, ...], bool]] = [
     ("upgrade of a post", POST + SIZE + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n" + BODY + GET + b"\r\n", (200, 200), True),
     ("expect", POST + SIZE + b"Expect: 100-continue\r\n\r\n" + BODY, (100, 200), True),
     ("unknown path", b"GET /nothing HTTP/1.1\r\n" + H + b"\r\n", (404,), True),
+    ("options of the server", b"OPTIONS * HTTP/1.1\r\n" + H + b"\r\n", (204,), True),
+    ("get of the server", b"GET * HTTP/1.1\r\n" + H + b"\r\n", (405,), True),
     ("wrong method", b"DELETE /livez HTTP/1.1\r\n" + H + b"\r\n", (405,), True),
     ("ipv6 host", b"GET /livez HTTP/1.1\r\nHost: [::1]:5005\r\n\r\n", OK, True),
     ("repeated list header", GET + b"Accept: a/b\r\nAccept: c/d\r\n\r\n", OK, True),

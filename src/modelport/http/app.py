@@ -150,6 +150,7 @@ class App:
             return Route(path, kind, {GET: handler}, summary, is_open=is_open, tally=self._state.tally(kind))
 
         yield route("/", "page", self._home, "The page to try the model on; for programs, that the server is alive.")
+        yield Route("*", "health", {}, "", is_open=True, tally=self._state.tally("health"))  # OPTIONS * (RFC 9110, section 9.3.7)
         yield route("/apitest", "health", lambda _: meta.WORKING, "Answers API working.", is_open=True)
         yield route("/livez", "health", lambda _: meta.LIVE, "200 while the server runs, whatever its models do.", is_open=True)
         yield route("/healthz", "health", lambda _: meta.LIVE, "The same as /livez.", is_open=True)

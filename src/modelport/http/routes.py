@@ -68,7 +68,7 @@ class Table:
         return route
 
     def _missing(self, path: str) -> NotFound:
-        known = [route.path for route in self.routes if not route.path.startswith("/static/")]
+        known = [route.path for route in self.routes if route.summary or route.kind == "predict"]
         shown = path if len(path) <= 100 else path[:100] + "…"
         shown = "".join(char if char.isprintable() else "�" for char in shown)
         if path.rstrip("/") in known:
