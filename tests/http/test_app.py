@@ -272,3 +272,64 @@ def test_metrics_do_not_grow_with_what_clients_send(kit) -> None:
     *_, few = _ask(kit, paths[0], kit.get("/metrics"))
     *_, many = _ask(kit, *paths, kit.get("/metrics"))
     assert len(few.body.splitlines()) == len(many.body.splitlines())
+
+
+# --- what must not happen, and the log ------------------------------------------------------------------------------
+
+
+class _Broken:
+    """A codec with a fault of our own making."""
+
+    def decode(self, body, content_type):
+        raise RuntimeError("/secret/path")
+
+    def encode(self, columns, call):
+        raise RuntimeError("/secret/path")
+
+
+def _without_details(response) -> None:
+    assert response.status == 500 and response.json()["code"] == "internal"
+    assert b"secret" not in response.body and b"Error" not in response.json()["detail"].encode()
+
+
+def test_a_fault_of_ours_is_500_without_details_and_the_connection_lives(kit, monkeypatch) -> None:
+    monkeypatch.setattr("modelport.http.meta.listing", lambda models: 1 / 0)
+    broken, after = _ask(kit, kit.get("/models"), kit.get())
+    _without_details(broken)
+    assert after.status == 200
+
+
+@pytest.mark.parametrize("half", ["decode", "encode"])
+def test_a_fault_of_the_wire_is_500_without_details(kit, monkeypatch, half) -> None:
+    from modelport.wire.native import codec
+
+    def faulty(schema, limits):
+        good = codec(schema, limits)
+        return _Codec(_Broken().decode if half == "decode" else good.decode, _Broken().encode if half == "encode" else good.encode)
+
+    class _Codec:
+        def __init__(self, decode, encode) -> None:
+            self.decode, self.encode = decode, encode
+
+    monkeypatch.setattr("modelport.http.predict.codec", faulty)
+    broken, live = _ask(kit, kit.post(), kit.get())
+    _without_details(broken)
+    assert live.status == 200
+
+
+def test_each_answer_is_one_line_of_the_log_where_debug_lines_are_wanted(kit, monkeypatch) -> None:
+    from structlog.testing import capture_logs
+
+    monkeypatch.setattr("modelport.http.app.is_debugging", lambda: True)
+    with capture_logs() as lines:
+        _ask(kit, kit.get("/livez", "X-Request-Id: one\r\n"), kit.post(body=b"{"))
+    seen = [(line["method"], line["target"], line["status"]) for line in lines if line["event"] == "request"]
+    assert seen == [("GET", "/livez", 200), ("POST", "/predict", 400)] and lines[0]["request"] == "one"
+
+
+def test_without_debug_lines_only_failures_of_the_server_are_logged(kit) -> None:
+    from structlog.testing import capture_logs
+
+    with capture_logs() as lines:
+        _ask(kit, kit.get(), kit.post(), kit.post(body=b"{"), kit.post(body=b'{"a":[660],"b":[6]}'))
+    assert [(line["event"], line["code"]) for line in lines] == [("a prediction failed", "model_error")]
