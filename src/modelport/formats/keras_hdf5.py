@@ -157,6 +157,11 @@ def _by_place(file: h5py.File, network: Network) -> dict[Path, dict[str, Array]]
             raise UnreadableFile(
                 f'layer "{"/".join(path)}" has no weights in the file, expected at {where}; the file is damaged or of another network'
             )
+        if len(file[where]) != len(roles) and "variance" not in roles:  # Keras 2 also counts rows in Normalization
+            raise UnreadableFile(
+                f'layer "{"/".join(path)}" has {len(file[where])} weights in the file, expected {len(roles)} by its configuration; '
+                "the file is damaged"
+            )
         weights[path] = {role: _array(file[where], str(at)) for at, role in enumerate(roles)}
     return weights
 
