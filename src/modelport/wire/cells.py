@@ -47,17 +47,27 @@ class _Check:
                 yield from ((at, found) for at, found in looked if found)
 
 
-def check_column(item: Field, rows: Sequence[int], values: Sequence[object], where: Where, limits: Limits, faults: Faults) -> None:
-    """Add a fault for each cell of a column that does not fit. ``rows`` are the row numbers of ``values``."""
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """What a body gives for one column: its values, the numbers of the rows they stand in, and where in the body."""
+
+    rows: Sequence[int]
+    values: Sequence[object]
+    where: Where
+
+
+def check_column(item: Field, cells: Cells, limits: Limits, faults: Faults) -> None:
+    """Add a fault for each cell of a column that does not fit."""
     check = _check(item, limits)
     if item.shape:
         walk = _Walk(item, check, faults)
-        for row, value in zip(rows, values, strict=True):
+        for row, value in zip(cells.rows, cells.values, strict=True):
             walk.row = row
-            walk.visit(value, 0, where(row), "")
+            walk.visit(value, 0, cells.where(row), "")
         return
-    for at, (code, message) in check.faults(values):
-        faults.add(where(rows[at]), code, f'column "{short(item.name)}": {message} at row {rows[at]}')
+    for at, (code, message) in check.faults(cells.values):
+        row = cells.rows[at]
+        faults.add(cells.where(row), code, f'column "{short(item.name)}": {message} at row {row}')
 
 
 class _Walk:

@@ -5,7 +5,7 @@ It runs when the typed decoders give up. It decides alone what is wrong; what it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -13,21 +13,12 @@ from modelport.errors import DecodeError
 from modelport.schema import Field, Schema
 from modelport.wire.arrays import assemble, parts
 from modelport.wire.base import Call, Limits
-from modelport.wire.cells import Where, check_column
+from modelport.wire.cells import Cells, Where, check_column
 from modelport.wire.faults import Faults, fail, kind, listed, pointer, short, suggestion
 from modelport.wire.rules import too_many
 from modelport.wire.syntax import Pairs, has_separators, parse, parse_pairs
 
 _FORMS = 'columns {"a": [1, 2]}, records [{"a": 1}, {"a": 2}], one record {"a": 1}'
-
-
-@dataclass(slots=True)
-class _Found:
-    """What a body gives for one column: its values, the numbers of the rows they stand in, and where in the body."""
-
-    rows: Sequence[int]
-    values: Sequence[object]
-    where: Where
 
 
 @dataclass(slots=True)
@@ -37,7 +28,7 @@ class _Sheet:
     schema: Schema
     limits: Limits
     faults: Faults = field(default_factory=Faults)
-    found: dict[str, _Found] = field(default_factory=dict)
+    found: dict[str, Cells] = field(default_factory=dict)
     rows: int = 0
     is_single: bool = False
     names: list[str] = field(init=False)
@@ -72,7 +63,7 @@ def slow_decode(body: bytes, schema: Schema, limits: Limits, *, is_unwrapped: bo
         raise fail("", "form", f"expected {_forms(schema)}, got {kind(tree)}")
     for item in schema.inputs:
         if (found := sheet.found.get(item.name)) is not None:
-            check_column(item, found.rows, found.values, found.where, limits, sheet.faults)
+            check_column(item, found, limits, sheet.faults)
     sheet.faults.check()
     columns = assemble(parts(schema), {name: found.values for name, found in sheet.found.items()}, sheet.rows)
     given = tuple(item.name for item in schema.keys if item.name in sheet.found)
@@ -123,7 +114,7 @@ def _read_columns(sheet: _Sheet, given: list[Field], tree: dict[str, object]) ->
             )
             continue
         lengths[name] = len(values)
-        sheet.found[name] = _Found(range(len(values)), values, _under(pointer(name)))
+        sheet.found[name] = Cells(range(len(values)), values, _under(pointer(name)))
     sheet.rows = max(lengths.values())  # of the column that made this an object of columns, at least
     if sheet.rows > sheet.limits.rows:
         raise too_many(sheet.rows, sheet.limits)
@@ -139,7 +130,7 @@ def _read_columns(sheet: _Sheet, given: list[Field], tree: dict[str, object]) ->
 def _read_record(sheet: _Sheet, given: list[Field], tree: dict[str, object]) -> None:
     sheet.rows, sheet.is_single = 1, True
     for item in given:
-        sheet.found[item.name] = _Found((0,), (tree[item.name],), _always(pointer(item.name)))
+        sheet.found[item.name] = Cells((0,), (tree[item.name],), _always(pointer(item.name)))
 
 
 def _depth(value: object, most: int) -> int:
@@ -186,7 +177,7 @@ def _read_list(sheet: _Sheet, tree: list[object]) -> None:
     elif any(is_object) or (any(is_list) and not all(is_list) and not _is_one_tensor(sheet.schema)):
         _note_mixed(sheet, tree)
     elif _is_one_tensor(sheet.schema) or (len(features) == 1 and not any(is_list)):
-        sheet.found[features[0].name] = _Found(range(sheet.rows), tree, _under(""))
+        sheet.found[features[0].name] = Cells(range(sheet.rows), tree, _under(""))
     elif all(is_list):
         _read_rows(sheet, cast("list[list[object]]", tree))
     else:
@@ -214,7 +205,7 @@ def _read_records(sheet: _Sheet, tree: list[dict[str, object]]) -> None:
         if item.role == "key" and not rows:
             continue
         values = [tree[at][item.name] for at in rows]
-        sheet.found[item.name] = _Found(rows, values, _before(pointer(item.name)))
+        sheet.found[item.name] = Cells(rows, values, _before(pointer(item.name)))
         if len(rows) < len(tree):
             _note_missing(sheet, item, rows, len(tree))
 
@@ -237,4 +228,4 @@ def _read_rows(sheet: _Sheet, tree: list[list[object]]) -> None:
             sheet.faults.add(pointer(at), "row_length", f"row {at} has {len(row)} values, expected {width}: {names}")
     for column, item in enumerate(features):
         values = [tree[at][column] for at in whole]
-        sheet.found[item.name] = _Found(whole, values, _before(pointer(column)))
+        sheet.found[item.name] = Cells(whole, values, _before(pointer(column)))

@@ -18,7 +18,7 @@ from modelport.errors import DecodeError, Fault, SchemaError
 from modelport.schema import Field, Schema
 from modelport.wire.arrays import assemble, parts
 from modelport.wire.base import Call, Limits
-from modelport.wire.cells import check_column
+from modelport.wire.cells import Cells, check_column
 from modelport.wire.csv_cells import is_number, parser
 from modelport.wire.faults import Faults, fail, listed, pointer, short, suggestion
 from modelport.wire.rules import too_many
@@ -98,8 +98,8 @@ def _call(table: _Table) -> Call:
     schema = table.schema
     for item in schema.inputs:
         if item.name in table.values:
-            rows, values = table.rows[item.name], table.values[item.name]
-            check_column(item, rows, values, _where(item.name), table.limits, table.faults)
+            cells = Cells(table.rows[item.name], table.values[item.name], _where(item.name))
+            check_column(item, cells, table.limits, table.faults)
     table.faults.check()
     columns = assemble(parts(schema), table.values, table.count)
     return Call(columns, None, {}, tuple(item.name for item in schema.keys if item.name in table.values), is_single=False)
