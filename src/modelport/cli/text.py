@@ -22,7 +22,7 @@ def table(names: Sequence[str], rows: Sequence[Sequence[object]], width: int) ->
     """Return rows under their names, numbers to the right; columns that do not fit into ``width`` are counted instead."""
     shown = [[escape(name) for name in names], *([_cell(value) for value in row] for row in rows)]
     widths = [max(len(row[at]) for row in shown) for at in range(len(names))]
-    is_number = [all(isinstance(row[at], int | float | None) for row in rows) for at in range(len(names))]
+    is_number = [all(isinstance(row[at], int | float | None) and not isinstance(row[at], bool) for row in rows) for at in range(len(names))]
     fitting, used = 0, 0
     for one in widths:
         used += one + len(_GAP)
