@@ -120,7 +120,7 @@ class Engine:
             async with asyncio.timeout(limit_s):
                 await self._idle.wait()
         except TimeoutError:
-            return False
+            return self.is_idle
         return True
 
     async def close(self) -> None:

@@ -232,7 +232,7 @@ class Pool:
 
 
 def _backoff_s(failures: int) -> float:
-    return float(min(_FIRST_BACKOFF_S * 2 ** (failures - 1), _LAST_BACKOFF_S))
+    return min(_FIRST_BACKOFF_S * 2.0 ** min(failures - 1, 20), _LAST_BACKOFF_S)
 
 
 def _exit_reason(code: int) -> str:
