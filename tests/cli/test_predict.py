@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pty
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -185,3 +186,31 @@ def test_on_a_terminal_the_answer_is_a_table_and_missing_data_a_mistake(command:
     code, text = run()
     assert code == 2
     assert "modelport predict" in text
+
+
+def test_what_a_hook_prints_does_not_get_into_the_answer(modelport: Callable[..., object], toy: Path) -> None:
+    hook = toy / "toy.py"
+    hook.write_text(hook.read_text().replace("    if (x", "    print('hello from the hook', flush=True)\n    if (x"))
+    done = modelport("predict", toy, json.dumps(ROWS), "--json")
+    assert json.loads(done.out) == ANSWER
+    assert "hello from the hook" in done.err
+
+
+def test_long_json_may_stand_on_the_command_line(modelport: Callable[..., object], toy: Path) -> None:
+    body = json.dumps([[number, 1, None] for number in range(100, 200)])
+    assert len(json.loads(modelport("predict", toy, body, "--json").out)) == 100
+
+
+def test_ctrl_c_ends_it_and_its_worker(command: Path, toy: Path, tmp_path: Path) -> None:
+    """The hook tells through a named pipe that it runs, and would never end by itself; the pipe closes when its worker is gone."""
+    os.mkfifo(tmp_path / "pipe")
+    lines = ["import threading", "forever = threading.Event()", "def load(folder):", "    return None", "def predict(model, x):"]
+    lines += [f"    pipe = open({str(tmp_path / 'pipe')!r}, 'w')", "    pipe.write('x')", "    pipe.flush()", "    forever.wait()"]
+    (toy / "toy.py").write_text("\n".join(lines))
+    process = subprocess.Popen([command, "predict", toy, "[[1, 2, null]]"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with (tmp_path / "pipe").open() as pipe:
+        assert pipe.read(1) == "x"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        assert pipe.read() == ""
+    assert (process.returncode, out, err.strip()) == (130, b"", b"")

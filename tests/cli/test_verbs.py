@@ -53,6 +53,8 @@ def test_version(modelport: Callable[..., object]) -> None:
         (["inspect", "missing.pkl"], "there is no such file"),
         (["predict", "missing.pkl", "[1]"], "there is no such file"),
         (["init", "missing.pkl"], "there is no such file"),
+        (["x" * 300], "neither a verb nor a file"),
+        (["inspect", "x" * 300], "File name too long"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_exit_code_2(modelport: Callable[..., object], arguments: list[str], said: str) -> None:
@@ -75,3 +77,11 @@ def test_a_reader_that_leaves_early_is_no_error_message(command: Path, toy: Path
     finally:
         os.close(write)
     assert (done.returncode, done.stderr) == (1, b"")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_of_a_verb_loads_no_numpy(command: Path, verb: str) -> None:
+    script = f"import sys\nfrom modelport.cli import main\nsys.argv = ['modelport', {verb!r}, '--help']\ntry:\n    main()\n"
+    script += "except SystemExit:\n    sys.stderr.write(str('numpy' in sys.modules))\n"
+    done = subprocess.run([command.with_name("python"), "-c", script], capture_output=True, timeout=60, check=True)
+    assert done.stderr == b"False"

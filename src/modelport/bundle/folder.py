@@ -33,13 +33,17 @@ def open_bundle(path: Path) -> Bundle:
 
     Raises: UnreadableFile if there is no such file, ManifestError if ``model.toml`` is wrong.
     """
-    if path.name == MANIFEST and path.is_file():
-        path = path.parent
-    if path.is_dir():
-        return _open_folder(path)
-    if not path.exists():
+    try:
+        if path.name == MANIFEST and path.is_file():
+            path = path.parent
+        if path.is_dir():
+            return _open_folder(path)
+        is_there, is_file = path.exists(), path.is_file()
+    except OSError as error:  # a folder on the way that may not be searched, a name that is too long
+        raise UnreadableFile(f"{path}: cannot be opened ({error.strerror}); give the path of a model file that you may read") from error
+    if not is_there:
         raise UnreadableFile(f"{path}: there is no such file or folder; give the path of a model file or of a folder with {MANIFEST}")
-    if not path.is_file():
+    if not is_file:
         raise UnreadableFile(f"{path}: is not a regular file; give the path of a model file")
     return Bundle(path.parent, Manifest(manifests.name_from(path), artifact=Artifact(path.name)), is_folder=False)
 

@@ -45,11 +45,18 @@ class _Verbs(click.Group):
         first = args[0]
         if first in VERBS:
             return super().resolve_command(ctx, args)
-        if Path(first).exists() or "." in first or "/" in first:
+        if "." in first or "/" in first or _is_there(first):
             return super().resolve_command(ctx, ["serve", *args])
         close = get_close_matches(first, VERBS, n=1)
         hint = f"did you mean `modelport {close[0]}`?" if close else f"the verbs are {', '.join(VERBS)}"
-        raise UsageError(f'"{first}" is neither a verb nor a file; {hint}')
+        raise UsageError(f'"{first[:60]}" is neither a verb nor a file; {hint}')
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return Path(name).exists()
+    except OSError:  # a name that is too long
+        return False
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)

@@ -54,7 +54,7 @@ def _given(file: Path, data: str | None, form: str | None) -> tuple[bytes, str]:
         raise UsageError(f"what shall be predicted is missing; give a file, JSON, or - for standard input: modelport predict {file} DATA")
     if data is None or data == "-":
         return sys.stdin.buffer.read(), form or "json"
-    if data.lstrip()[:1] in ("[", "{") and not Path(data).exists():
+    if data.lstrip()[:1] in ("[", "{"):
         return data.encode("utf-8", "surrogateescape"), "json"
     path = Path(data)
     form = form or form_of(path, "DATA")
