@@ -56,11 +56,16 @@ def _contents(folder: Path, name: str) -> memoryview:
         raise RefusedFile(
             f'the data file "{name}" cannot be opened as a plain file ({error.strerror}); copy it beside the model'
         ) from error
-    with os.fdopen(handle, "rb") as file:
-        status = os.fstat(file.fileno())
+    try:
+        status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
             raise RefusedFile(f'the data file "{name}" is not a regular file of one name; copy it beside the model')
-        return memoryview(file.read())
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            return memoryview(file.read())
+    except OSError as error:
+        raise UnreadableFile(f'the data file "{name}" cannot be read ({error.strerror}); copy it again') from error
+    finally:
+        os.close(handle)
 
 
 def _array(item: Outside, data: memoryview) -> Array:
