@@ -237,12 +237,22 @@ def _layout(inputs: tuple[Field, ...]) -> tuple[Block, ...]:
     return tuple(blocks)
 
 
+def _fits(value: Scalar, item: Field) -> bool:
+    """Whether a value of that column can be this one; what a manifest lists is not checked elsewhere."""
+    if item.type == "string" or isinstance(value, str | None):
+        return item.type == "string" and isinstance(value, str)
+    try:
+        return bool(np.asarray(value, item.dtype) == value)
+    except OverflowError:
+        return False
+
+
 def _sample(item: Field, rows: int) -> Array:
     shape = (rows, *(1 if n is None else n for n in item.shape))
     value: Scalar = "I am well" if item.type == "string" else 0
     if item.role == "key":
         return np.asarray([str(i + 1) for i in range(rows)], object) if item.type == "string" else np.arange(1, rows + 1).astype(item.dtype)
-    known = [category for category in item.categories if category is not None]
+    known = [category for category in item.categories if _fits(category, item)]
     if known:
         value = known[0]
     return np.full(shape, value, item.dtype)

@@ -21,7 +21,7 @@ KILLER = 66.0
 VALUES = st.sampled_from([1.0, 2.0, 3.0, 13.0, KILLER])
 
 
-def test_every_request_is_answered_exactly_once_unless_its_caller_left(new_bench):
+def test_every_request_is_answered_exactly_once_unless_its_caller_left(new_bench):  # noqa: C901  # a machine with many rules
     class Requests(RuleBasedStateMachine):
         def __init__(self) -> None:
             super().__init__()

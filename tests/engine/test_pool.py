@@ -76,7 +76,7 @@ async def ask(engine: Engine, *values: float, seconds: float | None = None) -> o
 
 async def until(is_so: Callable[[], bool]) -> None:
     """Let the loop turn until something is so; whoever calls sets the time limit."""
-    while not is_so():
+    while not is_so():  # noqa: ASYNC110  # the end of a process is no event of this loop
         await asyncio.sleep(0.005)
 
 
@@ -402,11 +402,7 @@ def test_closing_while_the_model_loads_ends_the_start_and_leaves_no_process(make
 
 def children() -> list[int]:
     """Processes of this one that it has not collected."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and is_ours(int(entry.name)):
-            found.append(int(entry.name))
-    return found
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and is_ours(int(entry.name))]
 
 
 def test_debug_shows_tracebacks_in_the_terminal_and_not_to_callers(make_bundle, capfd):
