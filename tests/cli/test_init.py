@@ -130,3 +130,47 @@ def test_own_code_and_trust_go_into_the_manifest(
     shutil.move(tmp_path / "double.pkl", tmp_path / "away.pkl")
     done = modelport("predict", "double", "[[4, 1]]", "--json")
     assert (done.code, done.out) == (0, '[{"prediction":8.0}]\n'), done.err
+
+
+def test_data_that_an_onnx_model_keeps_beside_it_comes_along(
+    modelport: Callable[..., object], tmp_path: Path, require_module: Callable[[str], object]
+) -> None:
+    onnx = require_module("onnx")
+    from onnx import TensorProto, helper
+
+    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", size]) for name, size in (("x", 3), ("y", 2))]
+    weights = helper.make_tensor("w", TensorProto.FLOAT, [3, 2], [1, 2, 3, 4, 5, 6])
+    graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], "g", ports[:1], ports[1:], [weights])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    weights = model.graph.initializer[0]
+    weights.raw_data = onnx.numpy_helper.to_array(weights).tobytes()
+    weights.ClearField("float_data")
+    onnx.save(model, tmp_path / "m.onnx", save_as_external_data=True, location="m.data", size_threshold=0)
+    assert modelport("init", "m.onnx").code == 0
+    assert sorted(path.name for path in (tmp_path / "m").iterdir()) == ["m.data", "m.onnx", "model.toml"]
+    assert modelport("predict", "m", "[[1, 2, 3]]", "--json").out == '[{"prediction":[22.0,28.0]}]\n'
+    (tmp_path / "m.data").unlink()
+    done = modelport("init", "m.onnx", "again")
+    assert (done.code, "m.data" in done.err) == (2, True)
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+def test_the_architecture_of_a_file_of_weights_comes_along(
+    modelport: Callable[..., object], tmp_path: Path, require_module: Callable[[str], object], is_named: bool
+) -> None:
+    """Named with --architecture or found beside the file, in the bundle it is found by itself."""
+    h5py = require_module("h5py")
+    with h5py.File(EXAMPLE / "best_model.hdf5") as whole, h5py.File(tmp_path / "weights.h5", "w") as weights:
+        config = whole.attrs["model_config"]
+        for name in whole["model_weights"]:
+            whole.copy(whole["model_weights"][name], weights)
+        for name, value in whole["model_weights"].attrs.items():
+            weights.attrs[name] = value
+    place = tmp_path / "elsewhere" if is_named else tmp_path
+    place.mkdir(exist_ok=True)
+    (place / "network.json").write_text(config)
+    flags = ("--architecture", place / "network.json") if is_named else ()
+    done = modelport("init", "weights.h5", "made", *flags)
+    assert done.code == 0, done.err
+    assert sorted(path.name for path in (tmp_path / "made").iterdir()) == ["model.toml", "network.json", "weights.h5"]
+    assert modelport("inspect", "made").code == 0

@@ -57,7 +57,7 @@ class Report:
     """What a file says of itself, found without executing it.
 
     ``plan``: what ``serve`` would do. ``problem`` and ``cure`` are sentences, empty when there is none.
-    ``schema`` is None where only loading can tell.
+    ``schema`` is None where only loading can tell. ``companions``: names of other files that the model is made of, beside it.
     """
 
     format: str
@@ -75,6 +75,7 @@ class Report:
     cure: str = ""
     size_bytes: int = 0
     sha256: str = ""
+    companions: tuple[str, ...] = ()
 
 
 class Predictor(Protocol):

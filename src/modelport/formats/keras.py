@@ -57,6 +57,7 @@ def inspect(path: Path, options: Options) -> Report:
         features=tuple(port.name for port in converted.inputs),
         schema=schema_of(converted),
         plan="converted",
+        companions=(content.architecture,) if content.architecture else (),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -43,7 +44,9 @@ def inspect(path: Path, options: Options) -> Report:
         problem, _, cure = error.message.rpartition("; ")
         return Report("onnx", library, version, model, steps=steps, plan="none", problem=problem, cure=cure)
     names = tuple(item.name for item in schema.inputs)
-    return Report("onnx", library, version, model, steps=steps, features=names, classes=schema.classes, schema=schema)
+    companions = tuple(sorted({item.location for item in found.outside}))
+    facts = Report("onnx", library, version, model, steps=steps, features=names, classes=schema.classes, schema=schema)
+    return replace(facts, companions=companions)
 
 
 def _bytes(path: Path) -> bytes:

@@ -12,7 +12,7 @@ from modelport.bundle.folder import MANIFEST, Bundle, open_bundle, verify
 from modelport.bundle.manifest import NAME, Artifact, Manifest
 from modelport.bundle.write import render
 from modelport.config import Settings
-from modelport.errors import LoadError, NeedsTrust, RefusedFile, UsageError
+from modelport.errors import LoadError, NeedsTrust, RefusedFile, UnreadableFile, UsageError
 from modelport.formats.base import Report
 from modelport.schema import Schema
 from modelport.server import once
@@ -41,7 +41,7 @@ def draft(file: Path, folder: Path | None, settings: Settings) -> Path:
         artifact=Artifact(file.name, report.sha256, settings.trust),
         serve={"code": [str(Path(path).resolve()) for path in settings.code]} if settings.code else {},
     )
-    _write(folder, manifest, [file] if settings.architecture is None else [file, settings.architecture])
+    _write(folder, manifest, [file, *_companions(file, report, settings)])
     return folder
 
 
@@ -67,6 +67,16 @@ def _inspected(bundle: Bundle, settings: Settings) -> Report:
 
 def _with_schema(manifest: Manifest, schema: Schema) -> Manifest:
     return replace(manifest, description=schema.description, inputs=schema.inputs, outputs=schema.outputs)
+
+
+def _companions(file: Path, report: Report, settings: Settings) -> list[Path]:
+    """Return the other files of the model. An architecture that was named may lie anywhere; in the bundle it is found by itself."""
+    chosen = settings.architecture
+    files = [chosen if chosen is not None and chosen.name == name else file.parent / name for name in report.companions]
+    for path in files:
+        if not path.is_file():
+            raise UnreadableFile(f'{file.name}: keeps a part of the model in "{path.name}", which is not beside it; copy that file too')
+    return files
 
 
 def _write(folder: Path, manifest: Manifest, files: list[Path]) -> None:

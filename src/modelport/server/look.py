@@ -76,7 +76,7 @@ def document(seen: Look) -> str:
         out |= {"format": report.format, "library": report.library, "library_version": report.library_version, "model": report.model}
         out |= {"verdict": report.verdict, "plan": report.plan, "problem": report.problem, "cure": report.cure}
         out |= {"size_bytes": report.size_bytes, "sha256": report.sha256, "features": report.features, "classes": report.classes}
-        out |= {"steps": report.steps, "globals": report.globals}
+        out |= {"steps": report.steps, "globals": report.globals, "companions": report.companions}
     out["schema"] = None if seen.schema is None else seen.schema.to_dict()
     if seen.manifest is not None:
         manifest = seen.manifest
