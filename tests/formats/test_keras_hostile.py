@@ -184,3 +184,42 @@ def test_layers_and_weights_that_do_not_belong_together_are_unreadable(tmp_path:
         file.attrs["model_config"] = json.dumps(config)
 
     assert_unreadable(hdf5(tmp_path, change), message)
+
+
+def test_data_that_needs_a_filter_library_is_refused(tmp_path: Path) -> None:
+    """HDF5 would look for a shared library that knows the filter's number."""
+
+    def change(file: h5py.File) -> None:
+        plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        plan.set_chunk((4,))
+        plan.set_filter(h5py.h5z.FILTER_DEFLATE, 0, (1,))
+        h5py.h5d.create(file["model_weights"].id, b"packed", h5py.h5t.IEEE_F32LE, h5py.h5s.create_simple((4,)), plan)
+
+    path = hdf5(tmp_path, change)
+    assert keras.inspect(path, Options()).verdict == "loadable"
+    message = b"deflate\x00"  # the filter's name in the object header, its number four fields before
+    data = bytearray(path.read_bytes())
+    at = data.index(message) - 8
+    assert data[at : at + 2] == b"\x01\x00"
+    data[at : at + 2] = (307).to_bytes(2, "little")
+    path.write_bytes(data)
+    assert_refused(path, "needs a filter library")
+
+
+def test_long_lists_of_names_are_read_from_their_numbered_parts(tmp_path: Path) -> None:
+    """HDF5 holds 64 kB an attribute; Keras cuts longer lists into name0, name1 …"""
+
+    def change(file: h5py.File) -> None:
+        root = file["model_weights"]
+        names = [name.encode() for name in root.attrs["layer_names"]]
+        del root.attrs["layer_names"]
+        root.attrs["layer_names0"], root.attrs["layer_names1"] = names[:2], names[2:]
+
+    assert keras.inspect(hdf5(tmp_path, change), Options()).plan == "converted"
+
+
+def test_a_missing_list_of_names_is_unreadable(tmp_path: Path) -> None:
+    def change(file: h5py.File) -> None:
+        del file["model_weights"].attrs["layer_names"]
+
+    assert_unreadable(hdf5(tmp_path, change), 'attribute "layer_names" is missing')

@@ -263,3 +263,28 @@ def test_long_runs_of_numbers_are_skipped_and_the_rest_still_read(tmp_path: Path
     ]
     path = save(tmp_path / "m.onnx", nodes, [port("x", FLOAT, ["n", 3])], [port("y", FLOAT, ["n", 3])])
     assert_refused(path, "Secret")
+
+
+def test_an_operator_that_the_file_itself_defines_is_served(tmp_path: Path) -> None:
+    """Exporters write functions of their own, made of standard operators."""
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("my.ops", 1)]
+    twice = helper.make_function("my.ops", "Twice", ["a"], ["b"], [helper.make_node("Add", ["a", "a"], ["b"])], opsets[:1])
+    nodes = [helper.make_node("Twice", ["x"], ["y"], domain="my.ops")]
+    graph = helper.make_graph(nodes, "g", [port("x", FLOAT, ["n", 3])], [port("y", FLOAT, ["n", 3])])
+    path = tmp_path / "m.onnx"
+    path.write_bytes(helper.make_model(graph, functions=[twice], opset_imports=opsets, ir_version=8).SerializeToString())
+    assert answer(path, x=np.ones((1, 3), np.float32))["prediction"].tolist() == [[2.0, 2.0, 2.0]]
+
+
+def test_a_missing_file_is_unreadable(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableFile, match="cannot be opened"):
+        format_onnx.inspect(tmp_path / "nothing.onnx", Options())
+
+
+def test_maps_without_classes_in_the_file_are_not_served(tmp_path: Path) -> None:
+    value = helper.make_sequence_type_proto(helper.make_map_type_proto(INT64, helper.make_tensor_type_proto(FLOAT, [])))
+    nodes = [helper.make_node("Identity", ["x"], ["maps"])]
+    path = save(tmp_path / "m.onnx", nodes, [port("x", FLOAT, ["n", 3])], [helper.make_value_info("maps", value)])
+    with pytest.raises(LoadError, match="export it with zipmap=False"):
+        format_onnx.load(path, Options())
+    assert format_onnx.inspect(path, Options()).plan == "none"
