@@ -76,7 +76,7 @@ def test_a_field_that_says_what_it_must_not_is_named_with_what_it_may(change, sa
 
 
 def test_a_schema_that_says_what_it_must_not_is_named():
-    with pytest.raises(ManifestError, match="\"task\" must be one of classifier, .* found 'guess'"):
+    with pytest.raises(ManifestError, match=r"\"task\" must be one of classifier, .* found 'guess'"):
         Schema.from_dict({"task": "guess"})
     with pytest.raises(ManifestError, match='output: "name"'):
         Schema.from_dict({"outputs": [{}]})
