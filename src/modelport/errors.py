@@ -245,15 +245,24 @@ class LoadError(ModelportError):
 
 # Several segments anywhere, or an absolute path of one; "m/s" and "3 / 4" are neither.
 _PATH_LIKE = re.compile(r"(?:[A-Za-z]:)?(?:[\\/][\w.@+~ -]+){2,}[\\/]?|(?<![\w)\]])(?:~|[A-Za-z]:)?[\\/][\w.@+~-]+[\\/]?")
+# Only libraries that models come from: a dotted word may as well be a column's name.
+_MODULE_LIKE = re.compile(
+    r"\b(?:sklearn|numpy|scipy|pandas|joblib|keras|tensorflow|torch|onnxruntime|modelport|builtins)\.(?:\w+\.)*(?=\w)"
+)
 _LIMIT_REASON_CHARS = 300
 
 
+def public_text(text: str) -> str:
+    """Return the first line of a foreign message, fit for clients: no paths, no modules of libraries, at most 300 characters."""
+    lines = text.strip().splitlines()
+    first = _MODULE_LIKE.sub("", _PATH_LIKE.sub("<path>", lines[0] if lines else ""))
+    return first if len(first) <= _LIMIT_REASON_CHARS else first[: _LIMIT_REASON_CHARS - 1] + "…"
+
+
 def public_reason(error: BaseException) -> str:
-    """Say what a foreign exception says, fit for clients: its class and first line, without paths, at most 300 characters."""
+    """Say what a foreign exception says, fit for clients: its class, and its first line as ``public_text`` shows it."""
     try:
-        lines = str(error).strip().splitlines()
+        said = str(error)
     except Exception:  # noqa: BLE001  # somebody else's __str__
-        lines = []
-    first = _PATH_LIKE.sub("<path>", lines[0] if lines else "")
-    text = f"{type(error).__name__}: {first}" if first else type(error).__name__
-    return text if len(text) <= _LIMIT_REASON_CHARS else text[: _LIMIT_REASON_CHARS - 1] + "…"
+        said = ""
+    return public_text(f"{type(error).__name__}: {said}" if said.strip() else type(error).__name__)

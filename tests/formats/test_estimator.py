@@ -221,3 +221,17 @@ def test_an_output_that_does_not_exist_is_named() -> None:
     predictor = _served("LogisticRegression")
     with pytest.raises(ModelError, match='no output "score"; it has label, probabilities'):
         predictor.predict(_columns(predictor, X), ["score"])
+
+
+def test_a_model_that_solves_all_rows_of_a_call_together_says_so() -> None:
+    """Wherever it stands in a pipeline: its requests must not be joined."""
+    from sklearn.decomposition import NMF
+    from sklearn.linear_model import Ridge
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import MinMaxScaler
+
+    x = np.random.default_rng(0).random((40, 5))
+    together = make_pipeline(MinMaxScaler(), NMF(2, max_iter=2000), Ridge()).fit(x, x[:, 0])
+    alone = make_pipeline(MinMaxScaler(), Ridge()).fit(x, x[:, 0])
+    assert not from_estimator(together, Options()).is_row_wise
+    assert from_estimator(alone, Options()).is_row_wise

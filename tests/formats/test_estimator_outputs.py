@@ -147,7 +147,7 @@ class Refuses(RegressorMixin, BaseEstimator):
 
     def predict(self, rows: np.ndarray) -> np.ndarray:
         if (rows < 0).any():
-            raise RuntimeError("some.module.Thing could not read /srv/secret/model.bin: negative\nsecond line")
+            raise RuntimeError("sklearn.module.Thing could not read /srv/secret/model.bin: negative\nsecond line")
         return rows[:, 0]
 
 
@@ -156,7 +156,7 @@ def test_a_failure_is_one_sentence_without_paths_or_modules() -> None:
     with pytest.raises(ModelError) as caught:
         predictor.predict(Columns({"x0": np.array([-1.0])}), None)
     assert (
-        caught.value.message == "the model failed on these rows: Thing could not read a file: negative; check the values against the schema"
+        caught.value.message == "the model failed on these rows: Thing could not read <path>: negative; check the values against the schema"
     )
     assert isinstance(caught.value.__cause__, RuntimeError)
     assert predictor.predict(Columns({"x0": np.array([1.0])}), None)["prediction"].tolist() == [1.0]

@@ -29,6 +29,7 @@ class Model:
 
     schema: Schema
     form: str
+    is_row_wise: bool
     predict: Predict
     warm_up: tuple[Columns, ...]
 
@@ -59,7 +60,9 @@ def load_model(bundle: Bundle, options: Options) -> Model:
         predict = _plain(schema, predictor)
     else:
         raise ManifestError(_NOTHING_TO_LOAD)
-    return Model(schema, "hook" if predictor is None else predictor.form, predict, _warm_up(bundle, schema))
+    form = "hook" if predictor is None else predictor.form
+    is_row_wise = predictor is None or predictor.is_row_wise
+    return Model(schema, form, is_row_wise, predict, _warm_up(bundle, schema))
 
 
 def _match(schema: Schema, own: Schema) -> None:

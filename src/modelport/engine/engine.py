@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from dataclasses import replace
 
 from modelport.columns import Columns
 from modelport.engine.batcher import Batch, Batcher, BatchLimits, Parameters, Ticket
@@ -40,6 +41,7 @@ class Engine:
         self._timer_s = float("inf")
         self._idle: asyncio.Event | None = None
         self._measures = EngineMeasures()
+        self._details: dict[str, object] = {}
 
     @property
     def is_ready(self) -> bool:
@@ -64,7 +66,9 @@ class Engine:
             await executor.close()
             raise
         self.schema, self.form = described.schema, described.form
-        self._batcher = Batcher(self._limits, is_uniform=_is_uniform(self.schema))
+        limits = self._limits if described.details.get("is_row_wise", True) else replace(self._limits, is_batched=False)
+        self._details = dict(described.details)
+        self._batcher = Batcher(limits, is_uniform=_is_uniform(self.schema))
         if self.state == "loading":  # not if it was drained or closed in the meantime
             self.state = "ready"
 
@@ -149,6 +153,7 @@ class Engine:
             "workers": len(executor.pids) if executor else 0,
             "restarts": executor.restarts if executor else 0,
             "queued_rows": self._batcher.queued_rows,
+            **self._details,
             "schema": self.schema.to_dict(),
         }
 

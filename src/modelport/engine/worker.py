@@ -44,7 +44,7 @@ def _work(sock: socket.socket, request: Mapping[str, object]) -> None:
     try:
         model = load_model(open_bundle(Path(cast("str", request["source"]))), _options(request))
         _warm_up(model)
-        ready = {"kind": "ready", "schema": model.schema.to_dict(), "form": model.form}
+        ready = {"kind": "ready", "schema": model.schema.to_dict(), "form": model.form, "details": {"is_row_wise": model.is_row_wise}}
         core.encode(ready)
     except Exception as error:  # noqa: BLE001  # whatever loading raises is told to the front, which reports it
         if is_debug:

@@ -101,6 +101,11 @@ class Predictor(Protocol):
         """The object that user code knows how to call."""
         ...
 
+    @property
+    def is_row_wise(self) -> bool:
+        """Whether a row's answer is the same in whatever company; False keeps requests out of each other's batches."""
+        ...
+
     def predict(self, columns: Columns, outputs: Sequence[str] | None) -> Columns:
         """Answer one row for each row.
 

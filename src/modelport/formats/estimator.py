@@ -6,7 +6,6 @@ computed again. Everything that can be decided beforehand is decided when the es
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,17 +14,15 @@ from typing import cast
 import numpy as np
 
 from modelport.columns import Array, Columns
-from modelport.errors import ModelError
+from modelport.errors import ModelError, public_text
 from modelport.formats.base import Options
 from modelport.formats.estimator_feed import Feed, make_feed, read_inputs, without_names
 from modelport.formats.estimator_labels import Method, Rule, label_rule
 from modelport.formats.estimator_outputs import FOREIGN, Answer, answers_of, classes_of, shaped, task_of
-from modelport.formats.estimator_tree import feature_names, flatten
+from modelport.formats.estimator_tree import contains, feature_names, flatten
 from modelport.schema import Schema
 
-_PATH = re.compile(r"(?:[A-Za-z]:\\|/|~/|\./|\.\./)(?:[^\s'\",:;]+[/\\])+[^\s'\",:;]*")
-_MODULE = re.compile(r"\b(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_]\w*)")
-_LIMIT_CHARACTERS = 300
+_BATCHWISE = frozenset({"NMF", "MiniBatchNMF"})  # they fit all the rows of a call together, to a tolerance over all of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +36,7 @@ class EstimatorPredictor:
     schema: Schema
     native: object
     form: str
+    is_row_wise: bool
     _feed: Feed
     _transforms: tuple[Callable[[object], object], ...]
     _methods: Mapping[Method, Callable[[object], object]]
@@ -128,6 +126,7 @@ def _prepare(estimator: object) -> EstimatorPredictor:
         schema=replace(schema, outputs=tuple(item.field for item in answers)),
         native=estimator,
         form="native",
+        is_row_wise=not contains(estimator, _BATCHWISE),
         _feed=make_feed(schema, uses, form),
         _transforms=transforms,
         _methods=methods,
@@ -154,7 +153,5 @@ def _takes_missing(schema: Schema, answer: Callable[[Columns], object]) -> bool:
 
 def _sentence(cause: BaseException) -> str:
     """Say in one sentence why the estimator failed, without paths or module names."""
-    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
-    said = _MODULE.sub("", _PATH.sub("a file", lines[0])) if lines else ""
-    said = said[:_LIMIT_CHARACTERS].rstrip(" .:;,")
+    said = public_text(str(cause)).rstrip(" .:;,")
     return f"the model failed on these rows: {said or type(cause).__name__}; check the values against the schema"

@@ -184,6 +184,12 @@ def reads(estimator: object, names: frozenset[str]) -> bool:
     return any(reads(member, names) for member in (*(branches(estimator) or []), *inside(estimator)))
 
 
+def contains(estimator: object, names: frozenset[str]) -> bool:
+    """Say whether any part of it is of one of these classes."""
+    parts = [*(steps(estimator) or []), *(branches(estimator) or []), *inside(estimator)]
+    return class_name(estimator) in names or any(contains(part, names) for part in parts)
+
+
 def is_set_to_frames(value: object, seen: set[int]) -> bool:
     """Say whether any part of it was told by ``set_output`` to answer with data frames."""
     if id(value) in seen:

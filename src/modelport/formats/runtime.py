@@ -96,6 +96,7 @@ class GraphPredictor:
     check: Callable[[Mapping[str, Array]], None] | None = None
     finish: Mapping[str, Callable[[object], Array]] = field(default_factory=dict)
     cut: Cut = field(default_factory=Cut)
+    is_row_wise: bool = True
 
     def predict(self, columns: Columns, outputs: Sequence[str] | None) -> Columns:
         """Answer one row for each row.
