@@ -126,7 +126,7 @@ def medians(rows: list[Row]) -> Iterator[tuple[tuple[str, str, int], dict[str, f
 
 
 def ratio(rows: list[Row], workload: str, name: str, connections: int) -> str:
-    """Say how many times Flask's best this is: the median of the ratios within each round, since a machine's speed drifts between rounds."""
+    """Say how many times Flask's best this is: the median of the ratios within a round, since machines drift between rounds."""
     ratios = []
     for no in {row.round for row in rows}:
         here = [row for row in rows if row.round == no and row.workload == workload]
