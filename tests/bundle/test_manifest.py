@@ -87,7 +87,7 @@ FAULTS = [
     ({"format": None}, '"format" must be 1, found None'),
     ({"format": True}, '"format" must be 1, found True'),
     ({"nam": "x"}, 'unknown key "nam" in the top level; known are api, artifact, batch,'),
-    ({"name": "a b"}, '"name" must be 1 to 128 of the characters A-Z a-z 0-9 . _ -, found \'a b\''),
+    ({"name": "a b"}, "\"name\" must be 1 to 128 of the characters A-Z a-z 0-9 . _ -, found 'a b'"),
     ({"name": ""}, '"name" must be'),
     ({"name": "x" * 129}, '"name" must be'),
     ({"name": "a\n"}, '"name" must be'),
@@ -95,12 +95,12 @@ FAULTS = [
     ({"name": True}, '"name" must be'),
     ({"version": 1.5}, '"version" must be 1 to 128 of the characters A-Z a-z 0-9 . _ -, found 1.5'),
     ({"description": 3}, '"description" in the top level must be a string, found 3'),
-    ({"artifact": "a.pkl"}, '"artifact" must be a table, found \'a.pkl\''),
+    ({"artifact": "a.pkl"}, "\"artifact\" must be a table, found 'a.pkl'"),
     ({"artifact": {}}, '"path" in [artifact] is missing'),
     ({"artifact": {"path": 3}}, '"path" in [artifact] must be a string, found 3'),
     ({"artifact": {"path": "a", "digest": "x"}}, 'unknown key "digest" in [artifact]; known are path, sha256, trust'),
-    ({"artifact": {"path": "a", "sha256": "abc"}}, '"sha256" in [artifact] must be 64 hexadecimal digits, found \'abc\''),
-    ({"artifact": {"path": "a", "trust": "x.y"}}, '"trust" must be a list, found \'x.y\''),
+    ({"artifact": {"path": "a", "sha256": "abc"}}, "\"sha256\" in [artifact] must be 64 hexadecimal digits, found 'abc'"),
+    ({"artifact": {"path": "a", "trust": "x.y"}}, "\"trust\" must be a list, found 'x.y'"),
     ({"artifact": {"path": "a", "trust": [3]}}, '"trust" in [artifact] must be a list of dotted names, found [3]'),
     ({"resources": ["a"]}, '"resources" must be a table'),
     ({"resources": {"a": 3}}, '"a" in [resources] must be a string, found 3'),
@@ -117,7 +117,7 @@ FAULTS = [
     ({"inputs": [{"name": "a", "type": "text"}]}, 'input "a": "type" must be one of bool,'),
     ({"outputs": [{"name": "a", "type": "int8", "x": 1}]}, 'output: unknown key "x"'),
     ({"task": "guess"}, '"task" must be one of classifier,'),
-    ({"classes": "ab"}, '"classes" must be a list, found \'ab\''),
+    ({"classes": "ab"}, "\"classes\" must be a list, found 'ab'"),
     ({"classes": [["a"]]}, '"classes" must be a list of strings, numbers or booleans'),
     ({"batch": True}, '"batch" must be a table, found True'),
     ({"batch": {"rows": 3}}, 'unknown key "rows" in [batch]; known are max_rows, max_wait_ms'),
@@ -161,7 +161,13 @@ def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path, content, 
 
 @pytest.mark.parametrize(
     ("file", "name"),
-    [("best_model.pkl", "best_model"), ("my model (1).onnx", "my-model--1-"), ("é.pkl", "-"), ("x" * 200 + ".h5", "x" * 128), ("..", "model")],
+    [
+        ("best_model.pkl", "best_model"),
+        ("my model (1).onnx", "my-model--1-"),
+        ("é.pkl", "-"),
+        ("x" * 200 + ".h5", "x" * 128),
+        ("..", "model"),
+    ],
 )
 def test_a_files_stem_becomes_a_name(file, name):
     assert name_from(Path(file)) == name

@@ -249,6 +249,18 @@ def test_whatever_a_model_raises_is_answered_and_the_next_batch_is_computed(erro
     assert arrays["x"].tolist() == [1.0]
 
 
+def test_an_exception_that_cannot_be_described_is_named():
+    def predict(_columns, _outputs, _params):
+        raise KeyError
+
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        core.send(ours, {"id": 1}, {"x": np.zeros(1)})
+        ours.shutdown(socket.SHUT_WR)
+        core.run(theirs, predict, lambda error: error.text)
+        assert core.receive(ours)[0]["error"] == {"code": "model_error", "message": "the model failed: KeyError"}
+
+
 def test_an_answer_that_cannot_travel_is_an_error_of_its_batch():
     found = answers(lambda columns, _outputs, _params: {"y": np.array([object()])}, {"x": np.zeros(1)}, {"x": np.zeros(1)})
     assert ['column "y" holds object' in header["error"]["message"] for header, _ in found] == [True, True]

@@ -159,4 +159,4 @@ def test_every_request_is_answered_exactly_once_unless_its_caller_left(new_bench
                 assert isinstance(ticket.error, ModelportError)
                 assert isinstance(ticket.error, WorkerDied) or (isinstance(ticket.error, ModelError) and 13.0 in values)
 
-    run_state_machine_as_test(Requests, settings=settings(max_examples=100, stateful_step_count=40, deadline=None))
+    run_state_machine_as_test(Requests, settings=settings(max_examples=50, stateful_step_count=40, deadline=None))

@@ -226,6 +226,13 @@ def run(sock, predict, describe_error):
             answer = predict(columns, header.get("outputs"), header.get("params"))
             buffers = encode({"id": header["id"], "predict_s": time.perf_counter() - started}, answer)
         except Exception as error:  # noqa: BLE001  # the worker must survive whatever a model does
-            failure = {"id": header["id"], "predict_s": time.perf_counter() - started, "error": describe_error(error)}
+            failure = {"id": header["id"], "predict_s": time.perf_counter() - started, "error": _described(error, describe_error)}
             buffers = encode(failure)
         _write(sock, buffers)  # apart from the above: an OSError here means that the front is gone, there it is the model's
+
+
+def _described(error, describe_error):
+    try:
+        return describe_error(error)
+    except Exception:  # noqa: BLE001  # it asks the exception for its text, which is the model's code, too
+        return {"code": "model_error", "message": "the model failed: %s" % type(error).__name__}

@@ -139,7 +139,7 @@ class Pool:
 
     def received(self, worker: Worker, header: Mapping[str, object], columns: Columns | None) -> None:
         """Handle a worker's frame: it is ready, it could not load, or it answers a batch."""
-        if header.get("kind") == "ready":
+        if header.get("kind") == "ready" and not worker.is_ready:
             self._became_ready(worker, header)
         elif header.get("kind") == "failed":
             self._could_not_load(header)

@@ -10,7 +10,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -18,6 +18,7 @@ from modelport.columns import Array, Columns
 from modelport.engine import core
 
 _GRACE_S = 2.0
+_DYING_S = 0.5
 _PREFIX_BYTES = core.PREFIX.size
 
 
@@ -44,9 +45,8 @@ class Command:
 class Worker(asyncio.Protocol):
     """A worker process and its socket. Its life: starting -> ready <-> busy -> ended."""
 
-    def __init__(self, owner: Owner, *, on_exit: Callable[[int], None] | None = None) -> None:
+    def __init__(self, owner: Owner) -> None:
         self._owner = owner
-        self._on_exit = on_exit
         self._transport: asyncio.WriteTransport | None = None
         self._chunks: list[bytes] = []
         self._have = 0
@@ -66,21 +66,15 @@ class Worker(asyncio.Protocol):
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         worker = cls(owner)
+        starting = asyncio.ensure_future(_start(command, theirs.fileno()))
         try:
             ours.setblocking(False)
-            worker._process = await asyncio.create_subprocess_exec(
-                *command.arguments,
-                str(theirs.fileno()),
-                pass_fds=(theirs.fileno(),),
-                stdin=subprocess.DEVNULL,
-                stdout=sys.stderr.fileno() if _has_fileno(sys.stderr) else None,
-                env=None if command.environment is None else dict(command.environment),
-                start_new_session=True,
-            )
-            worker.pid = worker._process.pid
-            worker._waiter = asyncio.ensure_future(worker._process.wait())
+            try:
+                await asyncio.shield(starting)
+            finally:  # cancelled in the middle, too: what was started has to be known to be ended
+                worker._adopt(await starting)
             await asyncio.get_running_loop().create_unix_connection(lambda: worker, sock=ours)
-        except BaseException:  # cancelled, too: no process is left behind
+        except BaseException:
             worker.has_ended = True
             if worker._transport is None:
                 ours.close()
@@ -92,6 +86,11 @@ class Worker(asyncio.Protocol):
         finally:
             theirs.close()
         return worker
+
+    def _adopt(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.pid = process.pid
+        self._waiter = asyncio.ensure_future(process.wait())
 
     def send(self, header: Mapping[str, object], columns: Mapping[str, Array] | None = None) -> None:
         """Write one frame. A worker that has ended swallows it: its owner has been or will be told."""
@@ -164,9 +163,23 @@ class Worker(asyncio.Protocol):
         if not self.has_ended:
             self.has_ended = True
             self.is_ready = False
-            if not self._is_stopping:
-                self.kill()
+            if not self._is_stopping and self._waiter is not None:
+                # It closes its socket a moment before it is gone; killed in between, it would not say how it ended.
+                doom = asyncio.get_running_loop().call_later(_DYING_S, self.kill)
+                self._waiter.add_done_callback(lambda _waiter: doom.cancel())
             self._owner.ended(self)
+
+
+async def _start(command: Command, fd: int) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *command.arguments,
+        str(fd),
+        pass_fds=(fd,),
+        stdin=subprocess.DEVNULL,
+        stdout=sys.stderr.fileno() if _has_fileno(sys.stderr) else None,
+        env=None if command.environment is None else dict(command.environment),
+        start_new_session=True,
+    )
 
 
 def _has_fileno(stream: object) -> bool:
