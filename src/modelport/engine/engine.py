@@ -285,7 +285,7 @@ class Engine:
         found = sweep(self._batcher.open_tickets(), list(self._running.values()), self._redo, now_s)
         for ticket in found.expired:
             error = expiry(ticket, now_s, is_waiting=ticket.is_queued)
-            if ticket.is_queued and ticket.is_open:
+            if ticket.is_queued:
                 self._batcher.discard(ticket)
             fail_one(ticket, error)
         for batch in found.overdue:
