@@ -14,7 +14,7 @@ from modelport.errors import ManifestError
 from modelport.schema import ROLES, TASKS, TYPES, Field
 
 TEXT = st.text(max_size=12)
-NAME = st.from_regex(r"[A-Za-z0-9._-]{1,20}", fullmatch=True)
+NAME = st.from_regex(r"[A-Za-z0-9._-]{1,20}", fullmatch=True).filter(lambda name: name not in (".", ".."))
 ROUTE = st.from_regex(r"(/[A-Za-z0-9._~-]{1,5}){1,3}", fullmatch=True)
 SCALAR = TEXT | st.integers() | st.floats(allow_nan=False) | st.booleans()
 JSON = st.recursive(SCALAR, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3), max_leaves=6)
