@@ -5,14 +5,26 @@ Importing this package imports no machine-learning framework and takes milliseco
 
 from __future__ import annotations
 
+import importlib
 import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from modelport.columns import Columns
     from modelport.config import Value
+    from modelport.schema import Field, Schema
 
-__all__ = ["__version__", "serve"]
+__all__ = ["Columns", "Field", "Schema", "__version__", "serve"]
 __version__ = "0.1.0"
+
+_HOMES = {"Columns": "modelport.columns", "Field": "modelport.schema", "Schema": "modelport.schema"}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public class when it is first asked for (PEP 562): they need numpy, which the command line's help does not."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'modelport' has no attribute '{name}'")
+    return getattr(importlib.import_module(_HOMES[name]), name)
 
 
 def serve(*files: str | os.PathLike[str], **settings: Value) -> None:
