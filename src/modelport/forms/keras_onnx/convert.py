@@ -15,7 +15,8 @@ from modelport.forms.keras_onnx.proto import ELEMENT_TYPES, Node, Port
 from modelport.forms.keras_onnx.table import LAYERS, Kind
 
 _TAKE_NUMBERS = ("Embedding",)
-_MASKED_INSIDE = ("LSTM", "GRU", "SimpleRNN", "Bidirectional", "Softmax", "GlobalAveragePooling1D")
+_RECURRENT = ("LSTM", "GRU", "SimpleRNN", "CuDNNLSTM", "CuDNNGRU")
+_MASKED_INSIDE = (*_RECURRENT, "Bidirectional", "Softmax", "GlobalAveragePooling1D")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def convert(network: Network, weights: Mapping[Path, Mapping[str, Array]], *, ap
 
 
 def _is_recurrent(network: Network) -> bool:
-    return any(layer.kind in ("LSTM", "GRU", "SimpleRNN") for layer in leaves(network))
+    return any(layer.kind in _RECURRENT for layer in leaves(network))
 
 
 def _named(tensor: Tensor, name: str) -> Node:
@@ -214,7 +215,7 @@ def _one(graph: Graph, node: Layer, kind: Kind, inputs: Sequence[Tensor]) -> Ten
 
 
 def _check_rank(node: Layer, x: Tensor) -> None:
-    if node.kind in ("LSTM", "GRU", "SimpleRNN", "Bidirectional") and x.rank != 3:
+    if node.kind in (*_RECURRENT, "Bidirectional") and x.rank != 3:
         damaged(node.title, "an input of 3 axes (rows, steps, values)", x.shape)
     if x.rank < 2 and node.kind not in (
         "Reshape",

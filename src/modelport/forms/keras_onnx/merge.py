@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from modelport.forms.keras_onnx.fields import damaged, not_converted
+from modelport.forms.keras_onnx.fields import Settings, as_list, damaged, not_converted
 from modelport.forms.keras_onnx.graph import Graph, Shape, Tensor
 from modelport.forms.keras_onnx.network import Layer
 
@@ -144,3 +144,34 @@ def _all_true(graph: Graph, x: Tensor) -> Tensor:
     """Return a mask for an unmasked tensor: True at every step."""
     lengths = graph.op("Shape", x.name, start=0, end=-1)
     return Tensor(graph.op("Expand", graph.constant(np.asarray(True)), lengths), x.shape[:-1], "bool")
+
+
+def dot(graph: Graph, layer: Layer, inputs: Sequence[Tensor]) -> Tensor:
+    """Multiply two tensors over one axis of each, row by row, after scaling to length one with ``normalize``."""
+    if len(inputs) != 2 or any(item.rank not in (2, 3) for item in inputs):
+        not_converted(f"{layer.title} of other than two tensors of two or three axes")
+    value = layer.settings.get("axes")
+    axes = [value, value] if isinstance(value, int) else as_list(value, layer.title)
+    if len(axes) != 2:
+        damaged(f'{layer.title}, "axes"', "an axis or a pair of them", value)
+    places = [Settings({"axis": given}, layer.title).axis(item.rank) for item, given in zip(inputs, axes, strict=True)]
+    if 0 in places:
+        not_converted(f"{layer.title} over the rows")
+    sides = [_as_matrix(graph, layer, item, (axis, at == 1)) for at, (item, axis) in enumerate(zip(inputs, places, strict=True))]
+    left, right = ([item.shape[at] for at in range(1, item.rank) if at != axis] for item, axis in zip(inputs, places, strict=True))
+    product = graph.op("MatMul", *sides)
+    gone = ([] if left or not right else [1]) + ([] if right else [2])
+    shape = (inputs[0].shape[0], *((*left, *right) or (1,)))
+    return Tensor(graph.op("Squeeze", product, graph.ints(*gone)) if gone else product, shape)
+
+
+def _as_matrix(graph: Graph, layer: Layer, x: Tensor, how: tuple[int, bool]) -> str:
+    """Return a matrix for each row, with the axis that is summed over last, or first if it is the second operand."""
+    axis, is_second = how
+    name = x.name
+    if layer.settings.flag("normalize"):
+        square = graph.op("ReduceSum", graph.op("Mul", name, name), graph.ints(axis), keepdims=1)
+        name = graph.op("Div", name, graph.op("Sqrt", graph.op("Max", square, graph.number(1e-12))))
+    if x.rank == 2:
+        return graph.op("Unsqueeze", name, graph.ints(2 if is_second else 1))
+    return name if axis == (1 if is_second else 2) else graph.op("Transpose", name, perm=[0, 2, 1])

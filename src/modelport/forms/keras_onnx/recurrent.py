@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modelport.forms.keras_onnx.activations import Activation, hard_sigmoid_slope, read_activation, slope
-from modelport.forms.keras_onnx.fields import not_converted
+from modelport.forms.keras_onnx.fields import Settings, not_converted
 from modelport.forms.keras_onnx.graph import Floats, Graph, Tensor
 from modelport.forms.keras_onnx.mask import to_front, to_steps
 from modelport.forms.keras_onnx.network import Layer, Version
@@ -66,6 +66,8 @@ class Run:
 
 def read_cell(graph: Graph, layer: Layer, width: int | None) -> Cell:
     """Return a layer's cell. Raises: LoadError for what is not converted, UnreadableFile for weights that do not fit."""
+    if layer.kind.startswith("CuDNN"):
+        return _cudnn_cell(graph, layer, width)
     settings, kind = layer.settings, layer.kind
     if kind not in _OPS:
         not_converted(layer.title)
@@ -89,6 +91,24 @@ def read_cell(graph: Graph, layer: Layer, width: int | None) -> Cell:
         shape = (2, gates * units) if resets_after else (gates * units,)
         bias[: 2 if resets_after else 1] = _by_gate(graph.weight(layer, "bias", shape), kind, units)
     return Cell(_OPS[kind], units, tuple(functions), kernel, recurrent, bias.reshape(-1), resets_after, layer.version)
+
+
+def _cudnn_cell(graph: Graph, layer: Layer, width: int | None) -> Cell:
+    """Return the cell of a layer written for NVIDIA's library, which lays out every gate's matrix the other way round."""
+    kind, units = layer.kind.removeprefix("CuDNN"), layer.settings.integer("units")
+    gates = len(_GATES.get(kind) or not_converted(layer.title))
+    kernel = graph.weight(layer, "kernel", (width, gates * units))
+    recurrent = graph.weight(layer, "recurrent_kernel", (units, gates * units))
+    biases = graph.weight(layer, "bias", (2 * gates * units,)).reshape(2, -1)
+    roles = {
+        "kernel": np.hstack([gate.T.reshape(gate.shape, order="F") for gate in np.hsplit(kernel, gates)]),
+        "recurrent_kernel": np.hstack([gate.T for gate in np.hsplit(recurrent, gates)]),
+        "bias": biases.sum(axis=0) if kind == "LSTM" else biases,
+    }
+    fixed = {"activation": "tanh", "recurrent_activation": "sigmoid", "reset_after": True, "use_bias": True}
+    values = {**layer.settings.values, **fixed}
+    plain = Layer(layer.path, kind, Settings(values, layer.settings.where), layer.version)
+    return read_cell(Graph({layer.path: roles}), plain, width)
 
 
 def _by_gate(array: npt.NDArray[np.generic], kind: str, units: int) -> Floats:

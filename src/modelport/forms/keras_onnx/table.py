@@ -29,10 +29,11 @@ from modelport.forms.keras_onnx.core import (
 )
 from modelport.forms.keras_onnx.graph import Graph, Tensor
 from modelport.forms.keras_onnx.margins import cropping, up_sampling, zero_padding
-from modelport.forms.keras_onnx.merge import concatenate, elementwise
+from modelport.forms.keras_onnx.merge import concatenate, dot, elementwise
 from modelport.forms.keras_onnx.network import Layer
 from modelport.forms.keras_onnx.normalise import batch_normalization, layer_normalization, normalization, unit_normalization
 from modelport.forms.keras_onnx.recurrent import recurrent
+from modelport.forms.keras_onnx.transposed import locally_connected, thresholded, transposed
 from modelport.forms.keras_onnx.windows import convolution, depthwise, global_pooling, pooling, separable
 
 Build: TypeAlias = Callable[[Graph, Layer, Tensor], Tensor]
@@ -68,6 +69,7 @@ class Kind:
 _BIAS = Slot("bias", ("use_bias", True))
 _KERNEL = (Slot("kernel"), _BIAS)
 _CELL = (Slot("kernel"), Slot("recurrent_kernel"), _BIAS)
+_CUDNN = (Slot("kernel"), Slot("recurrent_kernel"), Slot("bias"))
 _SCALE = (Slot("gamma", ("scale", True)), Slot("beta", ("center", True)))
 _MOVING = (Slot("moving_mean", is_trainable=False), Slot("moving_variance", is_trainable=False))
 _SEEN = tuple(Slot(role, absent="mean", is_trainable=False) for role in ("mean", "variance"))
@@ -90,11 +92,14 @@ LAYERS: dict[str, Kind] = {
     "ReLU": Kind(relu_layer, masks="pass"),
     "LeakyReLU": Kind(leaky_relu, masks="pass"),
     "ELU": Kind(elu, masks="pass"),
+    "ThresholdedReLU": Kind(thresholded, masks="pass"),
     "PReLU": Kind(prelu, slots=(Slot("alpha"),), masks="pass"),
     "Softmax": Kind(softmax, masks="pass"),
     "LSTM": _RECURRENT,
     "GRU": _RECURRENT,
     "SimpleRNN": _RECURRENT,
+    "CuDNNLSTM": Kind(recurrent, slots=_CUDNN, masks="own"),
+    "CuDNNGRU": Kind(recurrent, slots=_CUDNN, masks="own"),
     "Bidirectional": Kind(bidirectional, masks="own"),
     "TimeDistributed": Kind(masks="pass"),  # built in convert, as it may hold any layer
     "Conv1D": _CONVOLUTION,
@@ -102,6 +107,11 @@ LAYERS: dict[str, Kind] = {
     "Conv3D": _CONVOLUTION,
     "Convolution1D": _CONVOLUTION,
     "Convolution2D": _CONVOLUTION,
+    "Conv1DTranspose": Kind(transposed, slots=_KERNEL),
+    "Conv2DTranspose": Kind(transposed, slots=_KERNEL),
+    "Conv3DTranspose": Kind(transposed, slots=_KERNEL),
+    "LocallyConnected1D": Kind(locally_connected, slots=_KERNEL),
+    "LocallyConnected2D": Kind(locally_connected, slots=_KERNEL),
     "DepthwiseConv1D": Kind(depthwise, slots=_DEPTH),
     "DepthwiseConv2D": Kind(depthwise, slots=_DEPTH),
     "SeparableConv1D": Kind(separable, slots=_SEPARABLE),
@@ -142,6 +152,7 @@ LAYERS: dict[str, Kind] = {
     "Average": _ELEMENTWISE,
     "Maximum": _ELEMENTWISE,
     "Minimum": _ELEMENTWISE,
+    "Dot": Kind(merge=dot),
     "Concatenate": Kind(merge=concatenate, masks="own"),
     "Identity": _SAME,
     "Dropout": _SAME,

@@ -19,11 +19,13 @@ def is_channels_first(layer: Layer) -> bool:
     return layer.settings.get("data_format") == "channels_first"
 
 
-def _channels_first(graph: Graph, layer: Layer, x: Tensor) -> Tensor:
+def channels_first(graph: Graph, layer: Layer, x: Tensor) -> Tensor:
+    """Return the tensor with its channels before the space."""
     return x if is_channels_first(layer) else graph.transpose(x, (0, x.rank - 1, *range(1, x.rank - 1)))
 
 
-def _as_before(graph: Graph, layer: Layer, x: Tensor) -> Tensor:
+def as_before(graph: Graph, layer: Layer, x: Tensor) -> Tensor:
+    """Return a tensor whose channels come first with its axes as the layer's settings have them."""
     return x if is_channels_first(layer) else graph.transpose(x, (0, *range(2, x.rank), 1))
 
 
@@ -90,7 +92,8 @@ def _convolve(graph: Graph, layer: Layer, x: Tensor, kernel: Array, groups: int)
     return Tensor(name, (x.shape[0], kernel.shape[0], *window.over(layer, x.shape[2:])))
 
 
-def _channels(layer: Layer, x: Tensor) -> int:
+def channels_of(layer: Layer, x: Tensor) -> int:
+    """Return the number of channels. Raises: LoadError where it is not known."""
     channels = x.shape[1 if is_channels_first(layer) else -1]
     if channels is None:
         not_converted(f"{layer.title} over an unknown number of channels")
@@ -102,24 +105,24 @@ def convolution(graph: Graph, layer: Layer, x: Tensor) -> Tensor:
     rank = _rank(layer, x)
     filters, groups = layer.settings.integer("filters"), layer.settings.integer("groups", 1)
     sizes = layer.settings.integers("kernel_size", rank)
-    kernel = graph.weight(layer, "kernel", (*sizes, _channels(layer, x) // groups, filters))
+    kernel = graph.weight(layer, "kernel", (*sizes, channels_of(layer, x) // groups, filters))
     turned = kernel.transpose(rank + 1, rank, *range(rank))
-    y = _as_before(graph, layer, _convolve(graph, layer, _channels_first(graph, layer, x), turned, groups))
+    y = as_before(graph, layer, _convolve(graph, layer, channels_first(graph, layer, x), turned, groups))
     return y.but(activate(graph, read_activation(layer), y.name, layer.version))
 
 
 def depthwise(graph: Graph, layer: Layer, x: Tensor) -> Tensor:
     """Apply DepthwiseConv1D or DepthwiseConv2D: every channel on its own."""
-    y = _as_before(graph, layer, _depthwise(graph, layer, x, "kernel"))
+    y = as_before(graph, layer, _depthwise(graph, layer, x, "kernel"))
     return y.but(activate(graph, read_activation(layer), y.name, layer.version))
 
 
 def _depthwise(graph: Graph, layer: Layer, x: Tensor, role: str) -> Tensor:
-    rank, channels, times = _rank(layer, x), _channels(layer, x), layer.settings.integer("depth_multiplier", 1)
+    rank, channels, times = _rank(layer, x), channels_of(layer, x), layer.settings.integer("depth_multiplier", 1)
     sizes = layer.settings.integers("kernel_size", rank)
     kernel = graph.weight(layer, role, (*sizes, channels, times))
     turned = kernel.transpose(rank, rank + 1, *range(rank)).reshape(channels * times, 1, *sizes)
-    return _convolve(graph, layer, _channels_first(graph, layer, x), turned, channels)
+    return _convolve(graph, layer, channels_first(graph, layer, x), turned, channels)
 
 
 def separable(graph: Graph, layer: Layer, x: Tensor) -> Tensor:
@@ -131,7 +134,7 @@ def separable(graph: Graph, layer: Layer, x: Tensor) -> Tensor:
     mix = graph.weight(layer, "pointwise_kernel", (*[1] * rank, deep.shape[1], filters))
     values = {"use_bias": layer.settings.flag("use_bias", True)}
     point = Layer(layer.path, layer.kind, type(layer.settings)(values, layer.settings.where), layer.version)
-    y = _as_before(graph, layer, _convolve(graph, point, deep, mix.transpose(rank + 1, rank, *range(rank)), 1))
+    y = as_before(graph, layer, _convolve(graph, point, deep, mix.transpose(rank + 1, rank, *range(rank)), 1))
     return y.but(activate(graph, read_activation(layer), y.name, layer.version))
 
 
@@ -140,10 +143,10 @@ def pooling(graph: Graph, layer: Layer, x: Tensor) -> Tensor:
     rank = _rank(layer, x)
     sizes = layer.settings.integers("pool_size", rank, 2)
     window = _window(layer, sizes, strides=list(sizes), dilations=(1,) * rank)
-    first = _channels_first(graph, layer, x)
+    first = channels_first(graph, layer, x)
     kind = "MaxPool" if layer.kind.startswith("Max") else "AveragePool"
     y = Tensor(graph.op(kind, first.name, **window.attributes()), (*first.shape[:2], *window.over(layer, first.shape[2:])))
-    return _as_before(graph, layer, y)
+    return as_before(graph, layer, y)
 
 
 def global_pooling(graph: Graph, layer: Layer, x: Tensor) -> Tensor:
