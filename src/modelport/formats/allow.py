@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 from modelport.formats import sources
 from modelport.formats.danger import is_dangerous
+from modelport.formats.older.renames import moved
 from modelport.formats.symbols import Judge, Ref, Use
 
 USES: tuple[Use, ...] = ("class", "reconstruct", "type", "value")
@@ -55,7 +56,7 @@ def split(dotted: str) -> tuple[str, str]:
 def present(module: str, name: str) -> tuple[str, str]:
     """Return where a global lives today. This is the place for tables of names that libraries have moved."""
     module = _MOVED_MODULES.get(module, module)
-    return _MOVED_NAMES.get((module, name), (module, name))
+    return _MOVED_NAMES.get((module, name)) or moved(module, name)
 
 
 def judge(trust: frozenset[str], code: Sequence[Path]) -> Judge:

@@ -18,7 +18,7 @@ from modelport.schema import Scalar, Schema
 
 Verdict: TypeAlias = Literal["loadable", "needs_trust", "refused"]
 GlobalClass: TypeAlias = Literal["known", "trusted", "dangerous", "unknown", "computed"]
-Plan: TypeAlias = Literal["native", "converted", "none"]
+Plan: TypeAlias = Literal["native", "shimmed", "converted", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,7 @@ class Report:
 
     ``plan``: what ``serve`` would do. ``problem`` and ``cure`` are sentences, empty when there is none.
     ``schema`` is None where only loading can tell. ``companions``: names of other files that the model is made of, beside it.
+    ``notes``: what is repaired when it is loaded ("shimmed"), so that it answers as on the day it was saved; a sentence each.
     """
 
     format: str
@@ -76,6 +77,7 @@ class Report:
     size_bytes: int = 0
     sha256: str = ""
     companions: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Predictor(Protocol):

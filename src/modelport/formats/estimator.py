@@ -19,7 +19,7 @@ from modelport.formats.base import Options
 from modelport.formats.estimator_feed import Feed, make_feed, read_inputs, without_names
 from modelport.formats.estimator_labels import Method, Rule, label_rule
 from modelport.formats.estimator_outputs import FOREIGN, Answer, answers_of, classes_of, shaped, task_of
-from modelport.formats.estimator_tree import contains, feature_names, flatten
+from modelport.formats.estimator_tree import contains, feature_names, flatten, is_any
 from modelport.schema import Schema
 
 _BATCHWISE = frozenset({"NMF", "MiniBatchNMF"})  # they fit all the rows of a call together, to a tolerance over all of them
@@ -126,7 +126,7 @@ def _prepare(estimator: object) -> EstimatorPredictor:
         schema=replace(schema, outputs=tuple(item.field for item in answers)),
         native=estimator,
         form="native",
-        is_row_wise=not contains(estimator, _BATCHWISE),
+        is_row_wise=not contains(estimator, _BATCHWISE) and not is_any(estimator, "is_batchwise"),
         _feed=make_feed(schema, uses, form),
         _transforms=transforms,
         _methods=methods,

@@ -64,8 +64,8 @@ _BY_SCORE = frozenset({"LinearSVC", "SGDClassifier", "Perceptron", "PassiveAggre
 
 def label_rule(estimator: object, method: Method) -> Rule | None:
     """Return how labels follow from what ``method`` answers; None where they do not."""
-    if not is_from_sklearn(estimator):
-        return None  # a subclass may have a predict of its own
+    if not is_from_sklearn(estimator) or getattr(estimator, "is_label_apart", False):
+        return None  # a subclass may have a predict of its own, and so did some older versions
     name = class_name(estimator)
     if method == "decision_function":
         return _by_score if name in _BY_SCORE else None

@@ -190,6 +190,12 @@ def contains(estimator: object, names: frozenset[str]) -> bool:
     return class_name(estimator) in names or any(contains(part, names) for part in parts)
 
 
+def is_any(estimator: object, flag: str) -> bool:
+    """Say whether any part of it, as deep as can be seen, has a flag set; repaired models of older versions have some."""
+    parts = [*(steps(estimator) or []), *(branches(estimator) or []), *inside(estimator)]
+    return bool(getattr(type(estimator), flag, False)) or any(is_any(part, flag) for part in parts)
+
+
 def is_set_to_frames(value: object, seen: set[int]) -> bool:
     """Say whether any part of it was told by ``set_output`` to answer with data frames."""
     if id(value) in seen:

@@ -23,6 +23,8 @@ from modelport.errors import LoadError, MissingExtra, ModelportError, NeedsTrust
 from modelport.formats import allow, arrays, sources, streams, versions
 from modelport.formats.base import Global, Options, Predictor, Report
 from modelport.formats.making import WRAPPERS
+from modelport.formats.older.notes import notes
+from modelport.formats.older.remains import stand_in
 from modelport.formats.scan import Scan, scan
 from modelport.formats.summary import attribute, summarize
 from modelport.formats.symbols import Block, Ref, Stream
@@ -58,8 +60,11 @@ def inspect(path: Path, options: Options) -> Report:
         return replace(report, verdict="refused", plan="none", problem=found.refusal, cure=_refusal_cure(found))
     if unknown := _unknown(found):
         return replace(report, verdict="needs_trust", plan="none", problem=_needs(unknown), cure=_cures(unknown))
-    problem = _skew(found) or _file_reader(found)
-    return replace(report, problem=problem, plan="none" if problem else "native")
+    if problem := _skew(found) or _file_reader(found):
+        return replace(report, problem=problem, plan="none")
+    made = versions.older(found, _installed())
+    repaired = notes(found, made) if made is not None else ()
+    return replace(report, plan="shimmed" if repaired else "native", notes=repaired)
 
 
 def load(path: Path, options: Options) -> Predictor:
@@ -84,6 +89,7 @@ def load_object(path: Path, options: Options) -> object:
     if problem := _skew(found) or _file_reader(found):
         raise LoadError(f"{path.name}: {problem}")
     loader = _Loader(content.data, found.names, found.blocks, options.code)
+    loader.made = versions.older(found, _installed())
     model = _translated(path, loader, found.stream)
     _check_estimator(path, model)
     return model
@@ -138,8 +144,13 @@ def _refusal_cure(found: Scan) -> str:
 
 
 def _skew(found: Scan) -> str:
+    return versions.skew(found, _installed())
+
+
+def _installed() -> str:
+    """The version of scikit-learn here; "" where there is none."""
     try:
-        return versions.skew(found, metadata.version("scikit-learn"))
+        return metadata.version("scikit-learn")
     except metadata.PackageNotFoundError:
         return ""
 
@@ -161,6 +172,7 @@ class _Loader:
         self._names = names
         self._blocks = blocks
         self._code = code
+        self.made: tuple[int, ...] | None = None
 
     def run(self, stream: Stream) -> object:
         """Unpickle one stream of the data."""
@@ -173,6 +185,8 @@ class _Loader:
             raise RefusedFile(f"the pickle asks for {module}.{name}, which was not seen when it was checked")
         if ref.dotted in WRAPPERS:
             return ArrayWrapper
+        if self.made is not None and (instead := stand_in(ref.dotted, self.made)) is not None:
+            return instead
         own = sources.find(ref.module, ref.name, self._code) if ref.kind == "trusted" else None
         home = _import_own(*own) if own else importlib.import_module(ref.module)
         try:
@@ -239,7 +253,12 @@ def _translated(path: Path, loader: _Loader, stream: Stream) -> object:
         with warnings.catch_warnings():
             # Versions were judged above, case by case; scikit-learn's own warning is the same for right and wrong numbers.
             warnings.filterwarnings("ignore", message="Trying to unpickle estimator")
-            return loader.run(stream)
+            model = loader.run(stream)
+            if loader.made is not None:
+                from modelport.formats.older.repairs import repair  # imports scikit-learn
+
+                repair(model, loader.made)
+            return model
     except ModelportError as error:
         raise type(error)(f"{path.name}: {error.message}") from error
     except ModuleNotFoundError as error:

@@ -1,40 +1,137 @@
-"""Which pickles of other scikit-learn versions give wrong numbers without an error, and which are right.
+"""Which pickles of other scikit-learn versions can answer as on their day under the installed one, and which cannot.
 
-Measured by loading files of 0.20, 0.22, 1.0, 1.3, 1.5 and 1.7 with 1.9 and comparing predictions: most estimators agree or fail
-loudly, these do neither. Better refused than silently wrong.
+Measured with files of 0.18 to 1.7 and the predictions recorded on their day (``tests/artifacts/sklearn``): what ``older`` repairs
+is served, what it does not is refused. Better refused than silently wrong.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from modelport.formats.older.renames import moved
 from modelport.formats.scan import Scan
 from modelport.formats.summary import attribute, version_key, version_of
-from modelport.formats.symbols import Block, Node, Symbol
+from modelport.formats.symbols import Node
 
-_CLASSIFIER_TREES = {"DecisionTreeClassifier", "ExtraTreeClassifier", "RandomForestClassifier", "ExtraTreesClassifier"}
-_FRACTIONS_SINCE = (1, 4)  # tree nodes hold fractions of their samples; before, counts
-_PLS = {"CCA", "PLSCanonical", "PLSRegression"}
-_PLS_SINCE = (1, 5)  # 1.5.2 was found right and 1.3.2 wrong; what lies between was not measured
-_RENAMED_BEFORE = (0, 22)  # modules without a leading underscore
+Version = tuple[int, ...]
+_SIGNED_SINCE = (0, 18)  # before, files did not say which version wrote them
+_COMPARED_SINCE = (1, 3)  # of estimators that COMPARED does not name
+
+COMPARED = frozenset(
+    [
+        "AdaBoostClassifier",
+        "AdaBoostRegressor",
+        "BaggingClassifier",
+        "BernoulliNB",
+        "CalibratedClassifierCV",
+        "ColumnTransformer",
+        "CountVectorizer",
+        "DecisionTreeClassifier",
+        "DecisionTreeRegressor",
+        "DummyClassifier",
+        "DummyRegressor",
+        "ExtraTreeClassifier",
+        "ExtraTreeRegressor",
+        "ExtraTreesClassifier",
+        "ExtraTreesRegressor",
+        "FeatureUnion",
+        "GaussianNB",
+        "GradientBoostingClassifier",
+        "GradientBoostingRegressor",
+        "GridSearchCV",
+        "HistGradientBoostingClassifier",
+        "HistGradientBoostingRegressor",
+        "IsolationForest",
+        "IsotonicRegression",
+        "KMeans",
+        "KNeighborsClassifier",
+        "KNeighborsRegressor",
+        "LabelBinarizer",
+        "LabelEncoder",
+        "Lasso",
+        "LinearDiscriminantAnalysis",
+        "LinearRegression",
+        "LinearSVC",
+        "LogisticRegression",
+        "LogisticRegressionCV",
+        "MLPClassifier",
+        "MLPRegressor",
+        "MinMaxScaler",
+        "MultinomialNB",
+        "NuSVC",
+        "OneClassSVM",
+        "OneHotEncoder",
+        "OneVsRestClassifier",
+        "PCA",
+        "PLSRegression",
+        "Perceptron",
+        "Pipeline",
+        "QuadraticDiscriminantAnalysis",
+        "RandomForestClassifier",
+        "RandomForestRegressor",
+        "Ridge",
+        "RidgeClassifier",
+        "SGDClassifier",
+        "SGDRegressor",
+        "SVC",
+        "SVR",
+        "SelectKBest",
+        "SimpleImputer",
+        "StandardScaler",
+        "TfidfTransformer",
+        "TfidfVectorizer",
+        "VotingClassifier",
+        "_BinMapper",
+        "_CalibratedClassifier",
+        "_SigmoidCalibration",
+        "LogOddsEstimator",
+        "ScaledLogOddsEstimator",
+        "QuantileEstimator",
+        "PriorProbabilityEstimator",
+        "MeanEstimator",
+        "ZeroEstimator",
+    ]
+)
+"""Estimators whose files of every generation were compared."""
+
+
+def older(scan: Scan, installed: str) -> Version | None:
+    """Return the version that wrote a file, where that is an older one than the installed, so that it may need repairs."""
+    written = version_of(scan)
+    if written is None or not installed:
+        return None
+    made = version_key(written)
+    return made if made[:2] < version_key(installed)[:2] else None
 
 
 def skew(scan: Scan, installed: str) -> str:
-    """Say why a file's numbers would differ under the installed scikit-learn; "" where they are known to agree.
+    """Say why a file cannot answer as on its day under the installed scikit-learn; "" where it can.
 
-    ``installed`` is a version such as "1.9.1".
+    ``installed`` is a version such as "1.9.1", "" for none.
     """
     written = version_of(scan)
-    if written is None:
+    if not installed:
         return ""
+    if written is None:
+        return _unsigned(scan, installed)
     made, here = version_key(written), version_key(installed)
     if made[:2] > here[:2]:
         return _sentence(written, installed, "an older library cannot know what a newer one wrote")
     if made[:2] == here[:2]:
         return ""
-    if made < _RENAMED_BEFORE:
-        return _sentence(written, installed, "modules and results have changed since")
     for node in scan.nodes:
         if node.maker.module.startswith("sklearn.") and (reason := _reason(node, made)):
             return _sentence(written, installed, reason)
+    return ""
+
+
+def _unsigned(scan: Scan, installed: str) -> str:
+    if any(module.startswith("sklearn.") and moved(module, name) != (module, name) for module, name in scan.names):
+        return (
+            f"the file does not say which scikit-learn wrote it and {installed} is installed: it names what was renamed before 1.0; "
+            "load it with the version that wrote it and save the model again there with 0.18 or later"
+        )
     return ""
 
 
@@ -45,34 +142,54 @@ def _sentence(written: str, installed: str, reason: str) -> str:
     )
 
 
-def _reason(node: Node, made: tuple[int, ...]) -> str:
+def _reason(node: Node, made: Version) -> str:
     name = node.maker.name
-    if name in _CLASSIFIER_TREES and made < _FRACTIONS_SINCE:
-        return f"probabilities of {name} would be wrong, because trees held counts where they hold fractions since 1.4"
-    if name == "TfidfTransformer" and attribute(node, "_idf_diag") is not None and attribute(node, "idf_") is None:
-        return "the inverse document frequencies of its TF-IDF would be lost"
-    if name == "AdaBoostClassifier" and attribute(node, "algorithm") == "SAMME.R":
-        return "its AdaBoostClassifier uses the algorithm SAMME.R, which is gone and would be computed as SAMME"
-    if name in _PLS and made < _PLS_SINCE:
-        return f"predictions of {name} would be wrong, because its intercept is added differently"
-    if name in {"LogisticRegression", "LogisticRegressionCV"} and _is_one_vs_rest(node):
-        return "its multi-class LogisticRegression is one-vs-rest, which would be computed as softmax"
+    if made < _SIGNED_SINCE:
+        return "files of before 0.18 were never compared"
+    if rule := _RULES.get(name):
+        return rule(node, made)
+    is_estimator = attribute(node, "_sklearn_version") is not None
+    if is_estimator and name not in COMPARED and made < _COMPARED_SINCE:
+        return f"{name} of that version was never compared with today's"
     return ""
 
 
-def _is_one_vs_rest(node: Node) -> bool:
-    """``multi_class`` chose one-vs-rest until 1.7: by name, or as what "auto" meant for liblinear, and "warn" before 0.22."""
-    chosen = attribute(node, "multi_class")
-    is_chosen = chosen in ("ovr", "warn") or (chosen in ("auto", "deprecated") and attribute(node, "solver") == "liblinear")
-    return is_chosen and _rows(attribute(node, "coef_")) != 1
+def _centroid(node: Node, made: Version) -> str:  # noqa: ARG001  # one signature for all rules
+    return "NearestCentroid answers by class probabilities since 1.6, for which the file holds nothing" if made < (1, 6) else ""
 
 
-def _rows(array: Symbol) -> int | None:
-    if isinstance(array, Block):
-        return array.shape[0] if array.shape else None
-    if not isinstance(array, Node):
-        return None
-    shape = array.args[2] if len(array.args) >= 3 and not array.is_built else None
-    if isinstance(array.state, tuple) and len(array.state) == 5:
-        shape = array.state[1]
-    return shape[0] if isinstance(shape, tuple) and shape and isinstance(shape[0], int) else None
+def _histograms(node: Node, made: Version) -> str:
+    if made < (0, 24):
+        return "histogram gradient boosting was experimental then, and its trees had another form"
+    if made < (1, 4) and attribute(node, "is_categorical_") is not None:
+        return "histogram gradient boosting kept its categories in another form before 1.4"
+    return ""
+
+
+def _one_hot(node: Node, made: Version) -> str:  # noqa: ARG001
+    if attribute(node, "_legacy_mode") is True or attribute(node, "feature_indices_") is not None:
+        return "its OneHotEncoder counts whole numbers up to n_values, as none does since 0.22"
+    return ""
+
+
+def _imputer(node: Node, made: Version) -> str:  # noqa: ARG001
+    return "its Imputer fills along rows (axis=1), as none does since 0.22" if attribute(node, "axis") not in (None, 0) else ""
+
+
+def _boosting(node: Node, made: Version) -> str:
+    if made < (0, 21) and isinstance(attribute(node, "init"), Node):
+        return "its gradient boosting starts from an estimator of its own, which was added differently before 0.21"
+    return ""
+
+
+_RULES: Mapping[str, Callable[[Node, Version], str]] = MappingProxyType(
+    {
+        "NearestCentroid": _centroid,
+        "HistGradientBoostingClassifier": _histograms,
+        "HistGradientBoostingRegressor": _histograms,
+        "OneHotEncoder": _one_hot,
+        "SimpleImputer": _imputer,
+        "GradientBoostingClassifier": _boosting,
+        "GradientBoostingRegressor": _boosting,
+    }
+)

@@ -18,6 +18,7 @@ from modelport.server.workers import options
 
 _PLANS = {
     "native": "answers with the library's own code, in a worker process",
+    "shimmed": "answers with the library's own code, in a worker process, repaired to answer as on the day it was saved",
     "converted": "answers with ONNX Runtime, on a conversion of the model",
     "none": "would not load it",
 }
@@ -52,7 +53,8 @@ class Look:
         if report.plan != "none" and self.manifest is not None and self.manifest.hooks:
             serve += f", through the {'hooks' if len(self.manifest.hooks) > 1 else 'hook'} {', '.join(self.manifest.hooks)}"
         verdict = report.verdict.replace("_", " ")
-        return [("verdict", verdict), ("serve", serve), ("problem", report.problem), ("cure", report.cure)]
+        repaired = [("repaired", note) for note in report.notes]
+        return [("verdict", verdict), ("serve", serve), *repaired, ("problem", report.problem), ("cure", report.cure)]
 
 
 def look(file: Path, settings: Settings) -> Look:
@@ -75,6 +77,7 @@ def document(seen: Look) -> str:
         report = seen.report
         out |= {"format": report.format, "library": report.library, "library_version": report.library_version, "model": report.model}
         out |= {"verdict": report.verdict, "plan": report.plan, "problem": report.problem, "cure": report.cure}
+        out |= {"notes": report.notes}
         out |= {"size_bytes": report.size_bytes, "sha256": report.sha256, "features": report.features, "classes": report.classes}
         out |= {"steps": report.steps, "globals": report.globals, "companions": report.companions}
     out["schema"] = None if seen.schema is None else seen.schema.to_dict()
