@@ -1,4 +1,4 @@
-"""Files of every Keras 2 generation, made by that Keras itself: equal to its recorded predictions, or refused in a sentence."""
+"""Files of every Keras 2 generation and wider networks of Keras 3, by that Keras itself: equal to its predictions, or refused."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from modelport.formats.keras_native import NetworkModel
 
 FOLDER = Path(__file__).parents[1] / "artifacts" / "keras"
 GENERATIONS = {"keras224": "2.2.4", "keras231": "2.3.1", "tf244": "2.4.0", "tf284": "2.8.0", "tf2151": "2.15.0"}
-REFUSED = ("lambda_layer", "stateful", "modern")
+ARCHIVES = (*GENERATIONS, "keras3")
+REFUSED = ("lambda_layer", "stateful")
 SUFFIXES = (".hdf5", ".h5", ".keras")
 
 
@@ -26,7 +27,7 @@ def members(generation: str) -> list[str]:
         return sorted(name for name in archive.namelist() if name.endswith(SUFFIXES))
 
 
-FILES = [(generation, name) for generation in GENERATIONS for name in members(generation)]
+FILES = [(generation, name) for generation in ARCHIVES for name in members(generation)]
 EQUAL = [pair for pair in FILES if pair[1].split(".")[0] not in REFUSED]
 
 

@@ -4,10 +4,13 @@ Run it in an environment with keras 3 and a backend (made with keras 3.15.1 on j
 
     KERAS_BACKEND=jax python make_keras3.py
 
-Each network is tiny, with seeded random weights; some are saved in both layouts, the rest in one or the other in turn.
+The networks of networks_wider.py go into one archive, keras3.zip, in both layouts. Each network is tiny,
+with seeded random weights; some are saved in both layouts, the rest in one or the other in turn.
 """
 
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
@@ -15,6 +18,7 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 import keras
 import networks_plain as plain
 import networks_recurrent as recurrent
+import networks_wider as wider
 import numpy as np
 from keras import layers as L
 
@@ -51,6 +55,7 @@ MAKERS = [
     plain.scalars,
     recurrent.passed_mask,
 ]
+WIDER = [wider.attention, wider.multi_head, wider.transformer, wider.transposed, wider.products]
 
 
 def randomise(model: keras.Model) -> None:
@@ -63,20 +68,42 @@ def randomise(model: keras.Model) -> None:
             layer.finalize_state()  # as loading the file does
 
 
+def record_of(make, model, x) -> dict[str, np.ndarray]:
+    y = model.predict(x, verbose=0)
+    feeds = x if isinstance(x, dict) else {"": x}
+    answers = y if isinstance(y, list) else [y]
+    name = make.__name__
+    print(name, [np.shape(value) for value in answers])
+    record = {f"{name}/in/{key}": value for key, value in feeds.items()}
+    return record | {f"{name}/out/{at}": np.asarray(value) for at, value in enumerate(answers)}
+
+
+def begin(make) -> tuple:
+    keras.utils.set_random_seed(3)
+    keras.backend.clear_session()
+    model, x = make()
+    randomise(model)
+    return model, x
+
+
+def make_wider() -> None:
+    record: dict[str, np.ndarray] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for make in WIDER:
+            model, x = begin(make)
+            record |= record_of(make, model, x)
+            model.save(Path(folder) / f"{make.__name__}.keras")
+            model.save(Path(folder) / f"{make.__name__}.hdf5")
+        np.savez_compressed(Path(folder) / "expected.npz", **record)
+        shutil.make_archive(str(HERE / "keras3"), "zip", folder)
+
+
 def main() -> None:
     record: dict[str, np.ndarray] = {}
-    for make in MAKERS:
-        keras.utils.set_random_seed(3)
-        keras.backend.clear_session()
-        model, x = make()
-        randomise(model)
-        y = model.predict(x, verbose=0)
-        feeds = x if isinstance(x, dict) else {"": x}
-        answers = y if isinstance(y, list) else [y]
+    for index, make in enumerate(MAKERS):
+        model, x = begin(make)
+        record |= record_of(make, model, x)
         name = make.__name__
-        record.update({f"{name}/in/{key}": value for key, value in feeds.items()})
-        record.update({f"{name}/out/{at}": np.asarray(value) for at, value in enumerate(answers)})
-        index = MAKERS.index(make)
         if name in BOTH or index % 2:
             model.save(HERE / f"{name}.keras")
         if name in BOTH or not index % 2:
@@ -84,9 +111,9 @@ def main() -> None:
         if name == "sentiment":
             model.save_weights(HERE / "weights_only.weights.h5")
             (HERE / "weights_only.json").write_text(model.to_json())
-        print(name, [np.shape(value) for value in answers])
     np.savez_compressed(HERE / "expected.npz", **record)
 
 
 if __name__ == "__main__":
     main()
+    make_wider()

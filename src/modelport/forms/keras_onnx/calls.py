@@ -9,6 +9,8 @@ from modelport.forms.keras_onnx.fields import as_dict, as_int, as_list, as_text,
 from modelport.forms.keras_onnx.network import Call, Layer, Network, Ref, Version
 
 _DEPTH = 16
+_TENSORS = ("query", "value", "key", "attention_mask", "initial_state")
+_FLAGS = ("use_causal_mask", "return_attention_scores")
 
 
 def parse_calls(nodes: object, where: str) -> tuple[Call, ...]:
@@ -62,14 +64,40 @@ def _new_call(node: dict[str, object], where: str) -> Call:
                 numbers.append(float(item))
             else:
                 not_converted(f"{where} is called with {str(item)[:40]!r}, which")
-    return Call(tuple(inputs), _masks(as_dict(node.get("kwargs", {}), where), where), tuple(numbers))
+    arguments = as_dict(node.get("kwargs", {}), where)
+    return Call(tuple(inputs), _masks(arguments), tuple(numbers), *_named(arguments, where))
 
 
-def _masks(arguments: Mapping[str, object], where: str) -> tuple[Ref | None, ...]:
-    """Return the masks passed by name; every other argument that says something is refused."""
+def _named(arguments: Mapping[str, object], where: str) -> tuple[tuple[tuple[str, tuple[Ref, ...]], ...], frozenset[str]]:
+    """Return the tensors and the true flags among a call's named arguments; any other argument that says something is refused."""
+    named: list[tuple[str, tuple[Ref, ...]]] = []
+    flags: set[str] = set()
     for name, value in arguments.items():
-        if name not in ("mask", "training") and value not in (None, [], {}):
+        if name in ("mask", "training") or value in (None, [], {}, False):
+            continue
+        if value is True and name in _FLAGS:
+            flags.add(name)
+        elif name in _TENSORS and (refs := _some_tensors(value, where)):
+            named.append((name, refs))
+        else:
             not_converted(f'{where} is called with the argument "{name}", which')
+    return tuple(named), frozenset(flags)
+
+
+def _some_tensors(value: object, where: str) -> tuple[Ref, ...]:
+    """Return the tensors of an argument that is one or a list of them, none if it is anything else."""
+    if isinstance(value, list) and len(value) >= 3 and isinstance(value[0], str):
+        return (_ref(value, where),)  # Keras 2 names a tensor by a bare triple
+    found = [_tensor(item, where) for item in (value if isinstance(value, list) else [value])]
+    if found and all(found):
+        return tuple(ref for ref in found if ref)
+    if isinstance(value, list) and all(isinstance(item, list) and len(item) >= 3 for item in value):
+        return tuple(_ref(as_list(item, where), where) for item in value)
+    return ()
+
+
+def _masks(arguments: Mapping[str, object], where: str = "a mask") -> tuple[Ref | None, ...]:
+    """Return the masks passed by name."""
     mask = arguments.get("mask")
     if isinstance(mask, list) and mask and isinstance(mask[0], str):
         return (_ref(mask, where),)  # Keras 2 names a tensor by a bare triple
@@ -83,13 +111,13 @@ def _old_call(node: object, where: str) -> Call:
     if items and isinstance(items[0], str):
         items = [items]
     inputs: list[Ref] = []
-    masks: tuple[Ref | None, ...] = ()
+    arguments: dict[str, object] = {}
     for item in items:
         entry = as_list(item, where)
         inputs.append(_ref(entry, where))
         if len(entry) > 3:
-            masks = _masks(as_dict(entry[3], where), where) or masks
-    return Call(tuple(inputs), masks)
+            arguments |= as_dict(entry[3], where)
+    return Call(tuple(inputs), _masks(arguments), (), *_named(arguments, where))
 
 
 def settle_calls(
@@ -111,7 +139,8 @@ def settle_calls(
 
     def settle_call(call: Call) -> Call:
         masks = tuple(None if mask is None else settle(mask, is_output=False) for mask in call.masks)
-        return Call(tuple(settle(ref, is_output=False) for ref in call.inputs), masks, call.numbers)
+        named = tuple((name, tuple(settle(ref, is_output=False) for ref in refs)) for name, refs in call.named)
+        return Call(tuple(settle(ref, is_output=False) for ref in call.inputs), masks, call.numbers, named, call.flags)
 
     settled = {name: tuple(settle_call(call) for call in group) for name, group in calls.items()}
     return settled, tuple(settle(ref, is_output=True) for ref in outputs)
@@ -120,6 +149,6 @@ def settle_calls(
 def _shift(name: str, node: Network, calls: Mapping[str, tuple[Call, ...]], outputs: tuple[Ref, ...], version: Version) -> int:
     if version.major >= 3:
         return 1 if node.kind == "Functional" else 0
-    used = [ref.call for group in calls.values() for call in group for ref in call.inputs if ref.layer == name]
+    used = [ref.call for group in calls.values() for call in group for ref in call.needed if ref.layer == name]
     used += [ref.call for ref in outputs if ref.layer == name]
     return min(used, default=0)  # every call in the file is used by something, so the lowest number is the first call

@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 
 from modelport.columns import Array
 from modelport.errors import UnreadableFile
+from modelport.forms.keras_onnx.attention import Given
 from modelport.forms.keras_onnx.fields import damaged, not_converted
 from modelport.forms.keras_onnx.graph import Graph, Tensor
 from modelport.forms.keras_onnx.network import Call, Input, Layer, Network, Path, Ref, leaves
 from modelport.forms.keras_onnx.operations import OPERATIONS
 from modelport.forms.keras_onnx.proto import ELEMENT_TYPES, Node, Port
+from modelport.forms.keras_onnx.strip import has_lost_mask
 from modelport.forms.keras_onnx.table import LAYERS, Kind
 
 _TAKE_NUMBERS = ("Embedding",)
@@ -132,14 +134,14 @@ def evaluate(graph: Graph, network: Network, inputs: Sequence[Tensor]) -> list[T
             stack.pop()
             continue
         call = _call(network, key)
-        missing = [(ref.layer, ref.call) for ref in (*call.inputs, *filter(None, call.masks)) if (ref.layer, ref.call) not in done]
+        missing = [(ref.layer, ref.call) for ref in call.needed if (ref.layer, ref.call) not in done]
         if missing:
             if key in open_calls:
                 raise UnreadableFile(f'layer "{key[0]}" feeds itself, found in the configuration; the file is damaged')
             open_calls.add(key)
             stack += missing
             continue
-        done[key] = _apply(graph, network.members[key[0]], _fed(done, call), call)
+        done[key] = _apply(graph, network.members[key[0]], _given(network, key, done), call)
     return [_pick(done, ref) for ref in network.outputs]
 
 
@@ -158,16 +160,32 @@ def _pick(done: Mapping[tuple[str, int], list[Tensor]], ref: Ref) -> Tensor:
     return outputs[ref.output]
 
 
-def _fed(done: Mapping[tuple[str, int], list[Tensor]], call: Call) -> list[Tensor]:
-    """Return a call's tensors; a mask passed by hand stands in for the one that came with the tensor."""
-    tensors = [_pick(done, ref) for ref in call.inputs]
+def _given(network: Network, key: tuple[str, int], done: Mapping[tuple[str, int], list[Tensor]]) -> Given:
+    """Return what a call gets; a mask passed by hand stands in for the one that came with the tensor."""
+    call = _call(network, key)
+
+    def take(ref: Ref) -> Tensor:
+        tensor = _pick(done, ref)
+        is_bare = tensor.mask is None or not has_lost_mask(network, key, ref)
+        return tensor if is_bare else replace(tensor, mask=None)
+
+    tensors = [take(ref) for ref in call.inputs]
     for at, mask in enumerate(call.masks[: len(tensors)]):
         if mask is not None:
             tensors[at] = replace(tensors[at], mask=_pick(done, mask))
-    return tensors
+    named = {name: tuple(take(ref) for ref in refs) for name, refs in call.named}
+    return Given(tensors, named, call.flags)
 
 
-def _apply(graph: Graph, node: Layer | Network, inputs: list[Tensor], call: Call) -> list[Tensor]:
+def _apply(graph: Graph, node: Layer | Network, given: Given, call: Call) -> list[Tensor]:
+    inputs = list(given.inputs)
+    if isinstance(node, Layer) and (kind := LAYERS.get(node.kind)) and kind.take:
+        graph.scope = "/".join(node.path)
+        _check(node, inputs)
+        return kind.take(graph, node, Given([graph.cast(item, "float32") for item in inputs], given.named, given.flags))
+    if given.named or given.flags:
+        name = min([*given.named, *given.flags])
+        not_converted(f'{node.title} is called with the argument "{name}", which')
     if isinstance(node, Network):
         return evaluate(graph, node, inputs)
     graph.scope = "/".join(node.path)
@@ -236,13 +254,13 @@ def _each_step(graph: Graph, node: Layer, x: Tensor) -> Tensor:
     if x.rank < 3:
         damaged(node.title, "an input of at least 3 axes (rows, steps, values)", x.shape)
     if isinstance(inner, Layer) and inner.kind == "Dense":
-        return _apply(graph, inner, [x], Call(()))[0]  # works on the last axis anyway
+        return _apply(graph, inner, Given([x]), Call(()))[0]  # works on the last axis anyway
     if x.mask is not None and (isinstance(inner, Network) or inner.kind in _MASKED_INSIDE):
         not_converted(f"{node.title} over {inner.kind} behind a mask")
     lengths = graph.op("Shape", x.name)
     rest = graph.op("Slice", lengths, graph.ints(2), graph.ints(2**62), graph.ints(0))
     merged = graph.op("Reshape", x.name, graph.op("Concat", graph.ints(-1), rest, axis=0))
-    y = _apply(graph, inner, [Tensor(merged, (None, *x.shape[2:]), x.dtype)], Call(()))[0]
+    y = _apply(graph, inner, Given([Tensor(merged, (None, *x.shape[2:]), x.dtype)]), Call(()))[0]
     first = graph.op("Slice", lengths, graph.ints(0), graph.ints(2), graph.ints(0))
     after = graph.op("Slice", graph.op("Shape", y.name), graph.ints(1), graph.ints(2**62), graph.ints(0))
     name = graph.op("Reshape", y.name, graph.op("Concat", first, after, axis=0))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 
 from modelport.forms.keras_onnx.activations import activate, read_activation, relu, slope
-from modelport.forms.keras_onnx.fields import as_int, as_list, damaged
+from modelport.forms.keras_onnx.fields import as_int, as_list, damaged, not_converted
 from modelport.forms.keras_onnx.graph import Graph, Tensor
 from modelport.forms.keras_onnx.network import Layer
 
@@ -21,6 +22,32 @@ def dense(graph: Graph, layer: Layer, x: Tensor) -> Tensor:
     else:
         name = add_bias(graph, layer, graph.op("MatMul", x.name, kernel), units)
     return x.but(activate(graph, read_activation(layer), name, layer.version), (*x.shape[:-1], units))
+
+
+def einsum_dense(graph: Graph, layer: Layer, x: Tensor) -> Tensor:
+    """Apply EinsumDense: the equation says which axes of input and kernel are multiplied and summed."""
+    equation = layer.settings.text("equation").replace(" ", "")
+    match = re.fullmatch(r"(\.\.\.)?([a-zA-Z]+),([a-zA-Z]+)->(\.\.\.)?([a-zA-Z]+)", equation)
+    if not match or (match[1] or "") != (match[4] or ""):
+        not_converted(f'{layer.title} with the equation "{equation[:40]}"')
+    taken, by, given = match[2], match[3], match[5]
+    rest = x.shape[: x.rank - len(taken)]
+    if (rest and not match[1]) or len(taken) > x.rank:
+        damaged(f'{layer.title}, "equation"', f"one for {x.rank} axes", equation)
+    lengths: dict[str, int | None] = dict.fromkeys(by)
+    lengths |= dict(zip(taken, x.shape[len(rest) :], strict=True))
+    kernel = graph.weight(layer, "kernel", tuple(lengths[axis] for axis in by))
+    lengths |= dict(zip(by, kernel.shape, strict=True))
+    if unknown := [axis for axis in given if axis not in lengths]:
+        damaged(f'{layer.title}, "equation"', "axes of the input or the kernel", unknown[0])
+    name = graph.op("Einsum", x.name, graph.constant(kernel), equation=equation)
+    shape = (*rest, *(lengths[axis] for axis in given))
+    axes = layer.settings.get("bias_axes")
+    if isinstance(axes, str):
+        places = range(min(given.find(axis) for axis in axes), len(given))
+        known = tuple(lengths[given[at]] if given[at] in axes else 1 for at in places)
+        name = graph.op("Add", name, graph.constant(graph.weight(layer, "bias", known)))
+    return x.but(activate(graph, read_activation(layer), name, layer.version), shape)
 
 
 def add_bias(graph: Graph, layer: Layer, x: str, units: int) -> str:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from modelport.columns import Array
 from modelport.errors import UnreadableFile
-from modelport.forms.keras_onnx.network import Layer, Path
+from modelport.forms.keras_onnx.network import Layer, Network, Path
 from modelport.forms.keras_onnx.proto import ELEMENT_TYPES, Attribute, Body, Node, Port, serialize
 
 Shape: TypeAlias = tuple[int | None, ...]
@@ -85,7 +85,7 @@ class Graph:
         """Add a vector of int64, as axes and shapes are given."""
         return self.constant(np.asarray(values, np.int64))
 
-    def weight(self, layer: Layer, role: str, shape: Shape) -> Floats:
+    def weight(self, layer: Layer | Network, role: str, shape: Shape) -> Floats:
         """Return a layer's weight as float32. Raises: UnreadableFile if it is missing or of another shape (None fits any length)."""
         array = self.weights.get(layer.path, {}).get(role)
         if array is None:

@@ -32,11 +32,21 @@ class Ref:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One use of a layer: the tensors it gets, the masks passed by hand, and plain numbers among the arguments."""
+    """One use of a layer: the tensors it gets, the masks passed by hand, and plain numbers among the arguments.
+
+    ``named``: tensors given by an argument's name; ``flags``: the arguments that are true.
+    """
 
     inputs: tuple[Ref, ...]
     masks: tuple[Ref | None, ...] = ()
     numbers: tuple[float, ...] = ()
+    named: tuple[tuple[str, tuple[Ref, ...]], ...] = ()
+    flags: frozenset[str] = frozenset()
+
+    @property
+    def needed(self) -> tuple[Ref, ...]:
+        """Every tensor that has to be there before the call."""
+        return (*self.inputs, *(mask for mask in self.masks if mask is not None), *(ref for _, refs in self.named for ref in refs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +92,11 @@ class Network:
     outputs: tuple[Ref, ...]
     version: Version
     is_trainable: bool = True
+
+    @property
+    def title(self) -> str:
+        """How messages call it."""
+        return f'network "{"/".join(self.path)}"'
 
     @property
     def name(self) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from modelport.forms.keras_onnx.fields import damaged
 from modelport.forms.keras_onnx.graph import Graph, Shape, Tensor
 from modelport.forms.keras_onnx.network import Call, Layer
+from modelport.forms.keras_onnx.proto import ELEMENT_TYPES
 
 Operation: TypeAlias = Callable[[Graph, Layer, Sequence[Tensor], Call], Tensor]
 
@@ -67,6 +68,14 @@ def _reduce(kind: str) -> Operation:
     return apply
 
 
+def _convert(graph: Graph, layer: Layer, inputs: Sequence[Tensor], call: Call) -> Tensor:
+    del call
+    x, dtype = _one(layer, inputs), layer.settings.get("dtype")
+    if dtype is None:
+        return x
+    return graph.cast(x, dtype) if isinstance(dtype, str) and dtype in ELEMENT_TYPES else damaged(layer.title, "a type of numbers", dtype)
+
+
 def _expand_dims(graph: Graph, layer: Layer, inputs: Sequence[Tensor], call: Call) -> Tensor:
     del call
     x = _one(layer, inputs)
@@ -104,6 +113,7 @@ OPERATIONS: dict[str, Operation] = {
     "LogicalNot": _logical_not,
     "Any": _reduce("ReduceMax"),
     "All": _reduce("ReduceMin"),
+    "ConvertToTensor": _convert,
     "ExpandDims": _expand_dims,
     "ZerosLike": _like(0),
     "OnesLike": _like(1),

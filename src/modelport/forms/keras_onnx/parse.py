@@ -11,7 +11,7 @@ from modelport.forms.keras_onnx.fields import Settings, as_dict, as_list, as_sha
 from modelport.forms.keras_onnx.network import Call, Input, Layer, Network, Path, Ref, Version
 
 NETWORKS = ("Sequential", "Functional", "Model")
-_WRAPPERS = ("Bidirectional", "TimeDistributed")
+_WRAPPERS = ("Bidirectional", "TimeDistributed", "MultiHeadAttention")
 _DEPTH = 32
 
 
@@ -63,6 +63,8 @@ def _is_trainable(values: Mapping[str, object]) -> bool:
 
 
 def _wrapped(layer: Layer, depth: int) -> tuple[tuple[str, Layer | Network], ...]:
+    if layer.kind == "MultiHeadAttention":
+        return _projections(layer)
     spec = as_dict(layer.settings.get("layer"), layer.title)
     if layer.kind == "TimeDistributed":
         return (("layer", _node(spec, (*layer.path, "layer"), layer.version, depth + 1)),)
@@ -73,6 +75,18 @@ def _wrapped(layer: Layer, depth: int) -> tuple[tuple[str, Layer | Network], ...
         second = {**spec, "config": {**values, "go_backwards": values.get("go_backwards", False) is not True}}
     backward = _node(as_dict(second, layer.title), (*layer.path, "backward_layer"), layer.version, depth + 1)
     return ("forward_layer", forward), ("backward_layer", backward)
+
+
+def _projections(layer: Layer) -> tuple[tuple[str, Layer], ...]:
+    """Return the dense layers that a MultiHeadAttention makes itself, so that they are in no configuration."""
+    mark = "" if layer.version.major >= 3 else "_"
+    values = {"bias_axes": "d" if layer.settings.flag("use_bias", True) else None}
+    made = []
+    for role in ("query", "key", "value", "output"):
+        path = (*layer.path, f"{role}_dense")
+        settings = Settings(values, f'layer "{"/".join(path)}" (EinsumDense)')
+        made.append((f"{mark}{role}_dense", Layer(path, "EinsumDense", settings, layer.version)))
+    return tuple(made)
 
 
 def _sequential(config: dict[str, object], path: Path, version: Version, depth: int) -> Network:

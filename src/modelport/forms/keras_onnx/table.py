@@ -9,10 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from modelport.forms.keras_onnx.attention import Given, attention, multi_head_attention
 from modelport.forms.keras_onnx.bidirectional import bidirectional
 from modelport.forms.keras_onnx.core import (
     activation,
     dense,
+    einsum_dense,
     elu,
     embedding,
     flatten,
@@ -38,6 +40,7 @@ from modelport.forms.keras_onnx.windows import convolution, depthwise, global_po
 
 Build: TypeAlias = Callable[[Graph, Layer, Tensor], Tensor]
 Merge: TypeAlias = Callable[[Graph, Layer, Sequence[Tensor]], Tensor]
+Take: TypeAlias = Callable[[Graph, Layer, Given], list[Tensor]]
 Masks: TypeAlias = Literal["pass", "stop", "own"]
 
 
@@ -46,22 +49,28 @@ class Slot:
     """One weight of a layer, in the file's order.
 
     ``flag``: the setting without which the layer has it not, with its default; ``absent``: a setting that replaces it.
-    ``names``: what files call it.
+    ``present``: a setting without which the layer has it not; ``value``: one with its value. ``names``: what files call it.
     """
 
     role: str
     flag: tuple[str, bool] | None = None
     absent: str = ""
+    present: str = ""
+    value: tuple[str, str] | None = None
     is_trainable: bool = True
     names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One layer class. ``masks``: passes its input's mask on, stops it, or makes its own."""
+    """One layer class. ``masks``: passes its input's mask on, stops it, or makes its own.
+
+    ``build`` takes one tensor, ``merge`` several, ``take`` whatever the call gives it and may answer with several.
+    """
 
     build: Build | None = None
     merge: Merge | None = None
+    take: Take | None = None
     slots: tuple[Slot, ...] = ()
     masks: Masks = "stop"
 
@@ -152,6 +161,12 @@ LAYERS: dict[str, Kind] = {
     "Average": _ELEMENTWISE,
     "Maximum": _ELEMENTWISE,
     "Minimum": _ELEMENTWISE,
+    "Attention": Kind(
+        take=attention, slots=(Slot("scale", ("use_scale", False)), Slot("concat_score_weight", value=("score_mode", "concat")))
+    ),
+    "AdditiveAttention": Kind(take=attention, slots=(Slot("scale", ("use_scale", True)),)),
+    "MultiHeadAttention": Kind(take=multi_head_attention),
+    "EinsumDense": Kind(einsum_dense, slots=(Slot("kernel"), Slot("bias", present="bias_axes"))),
     "Dot": Kind(merge=dot),
     "Concatenate": Kind(merge=concatenate, masks="own"),
     "Identity": _SAME,

@@ -33,6 +33,10 @@ def slots_of(layer: Layer) -> Iterator[Slot]:
             continue
         if slot.absent and layer.settings.get(slot.absent) is not None:
             continue
+        if slot.present and layer.settings.get(slot.present) is None:
+            continue
+        if slot.value and layer.settings.get(slot.value[0]) != slot.value[1]:
+            continue
         yield slot
 
 
