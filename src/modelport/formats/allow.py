@@ -22,6 +22,7 @@ USES: tuple[Use, ...] = ("class", "reconstruct", "type", "value")
 _ALL_USES: frozenset[Use] = frozenset(USES)
 # What Python 2 called things that moved (protocols 0 to 2 still write these names), and what scikit-learn 1.4 to 1.8 called its losses.
 _MOVED_MODULES = {"__builtin__": "builtins", "copy_reg": "copyreg", "_loss": "sklearn._loss._loss"}
+_UFUNCS = "numpy.core._multiarray_umath"  # where numpy 1.24 to 1.26 said that its functions are
 _SPARSE = ("csr", "csc", "coo", "lil", "dok", "bsr", "dia")
 _MOVED_NAMES = {
     ("builtins", "xrange"): ("builtins", "range"),
@@ -56,6 +57,8 @@ def split(dotted: str) -> tuple[str, str]:
 def present(module: str, name: str) -> tuple[str, str]:
     """Return where a global lives today. This is the place for tables of names that libraries have moved."""
     module = _MOVED_MODULES.get(module, module)
+    if module == _UFUNCS:
+        module = "numpy"
     return _MOVED_NAMES.get((module, name)) or moved(module, name)
 
 

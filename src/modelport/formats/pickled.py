@@ -253,6 +253,7 @@ def _translated(path: Path, loader: _Loader, stream: Stream) -> object:
         with warnings.catch_warnings():
             # Versions were judged above, case by case; scikit-learn's own warning is the same for right and wrong numbers.
             warnings.filterwarnings("ignore", message="Trying to unpickle estimator")
+            warnings.filterwarnings("ignore", message="Class .* is deprecated", category=FutureWarning)
             model = loader.run(stream)
             if loader.made is not None:
                 from modelport.formats.older.repairs import repair  # imports scikit-learn

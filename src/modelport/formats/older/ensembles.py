@@ -17,6 +17,8 @@ _SCORES_SINCE = (0, 21)
 _PATHS_SINCE = (0, 21)
 _HARMONIC_SINCE = (0, 19)
 _EULER = 0.5772156649  # as many digits as it had
+_DEGREES_SINCE = (1, 0)  # of polynomials, which may be a range
+_ONE_A_COLUMN = ("scores_", "variances_", "n_bins_", "lambdas_", "support_")
 _OFFSET_SINCE = (0, 22)
 
 
@@ -92,6 +94,10 @@ def clusters(model: object, made: Version) -> None:  # noqa: ARG001
 
 def pairs(model: object, made: Version) -> None:
     """Score one-against-one votes as the day's version did."""
+    members = vars(model).get("estimators_") or ()
+    for member in list(members)[:1]:
+        found = vars(member).get("n_features_in_") or np.shape(vars(member).get("coef_"))[-1:]
+        vars(model).setdefault("n_features_in_", int(np.ravel(found)[0]) if found else None)
     if made < _SCORES_SINCE:
         become(model, _Pairs)
 
@@ -123,7 +129,37 @@ def dummy(model: object, made: Version) -> None:  # noqa: ARG001
 def widths(model: object, made: Version) -> None:  # noqa: ARG001
     """Write down the number of columns, which newer versions keep."""
     state = vars(model)
-    for name in ("coefs_", "scores_", "variances_"):
-        found = state.get(name)
-        if found is not None and "n_features_in_" not in state:
-            state["n_features_in_"] = len(found[0] if name == "coefs_" else found)
+    found = next((state[name] for name in _ONE_A_COLUMN if state.get(name) is not None), None)
+    if found is None and "coefs_" in state:
+        found = state["coefs_"][0]
+    if found is None and "X_fit_" in state:
+        found = state["X_fit_"][0]
+    if found is None and "quantiles_" in state:
+        found = state["quantiles_"][0]
+    if found is not None:
+        state.setdefault("n_features_in_", len(found))
+
+
+def stacked(model: object, made: Version) -> None:  # noqa: ARG001
+    """Rename the encoder of the labels."""
+    state = vars(model)
+    if "_le" in state:
+        state.setdefault("_label_encoder", state.pop("_le"))
+
+
+def polynomial(model: object, made: Version) -> None:
+    """Count the products that newer versions keep the number of."""
+    state = vars(model)
+    if "n_input_features_" in state:
+        state["n_features_in_"] = state.pop("n_input_features_")
+    if "n_features_in_" not in state or made >= _DEGREES_SINCE:
+        return
+    state.update(_min_degree=0, _max_degree=state["degree"])
+    state["_n_out_full"] = model._num_combinations(  # type: ignore[attr-defined]
+        n_features=state["n_features_in_"],
+        min_degree=0,
+        max_degree=state["degree"],
+        interaction_only=state["interaction_only"],
+        include_bias=state["include_bias"],
+    )
+    state.setdefault("n_output_features_", state["_n_out_full"])

@@ -51,6 +51,18 @@ _RENAMED = frozenset(
         "IsotonicRegression",
         "DummyClassifier",
         "KMeans",
+        "MLPClassifier",
+        "MLPRegressor",
+        "SelectKBest",
+        "SelectPercentile",
+        "VarianceThreshold",
+        "KBinsDiscretizer",
+        "PowerTransformer",
+        "QuantileTransformer",
+        "KernelRidge",
+        "RFE",
+        "StackingClassifier",
+        "PolynomialFeatures",
         "MiniBatchKMeans",
     ]
 )

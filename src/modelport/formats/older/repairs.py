@@ -52,6 +52,9 @@ REPAIRS: Mapping[str, Repair] = MappingProxyType(
         "LinearDiscriminantAnalysis": linear.discriminant,
         **dict.fromkeys(("DummyClassifier", "DummyRegressor"), ensembles.dummy),
         **dict.fromkeys(("MLPClassifier", "MLPRegressor", "SelectKBest", "SelectPercentile", "VarianceThreshold"), ensembles.widths),
+        **dict.fromkeys(("KBinsDiscretizer", "PowerTransformer", "QuantileTransformer", "KernelRidge", "RFE"), ensembles.widths),
+        "StackingClassifier": ensembles.stacked,
+        "PolynomialFeatures": ensembles.polynomial,
     }
 )
 """The class to what is done to each of its objects."""
