@@ -119,9 +119,8 @@ def test_a_network_that_was_never_built_says_so() -> None:
     [
         (spec("ConvLSTM1D", "cl"), (3,), r'layer "cl" \(ConvLSTM1D\) is not converted'),
         (spec("Activation", "act", activation="glu"), (3,), "with the activation 'glu' is not converted"),
-        (spec("Bidirectional", "b", merge_mode=None, layer=spec("LSTM", "l", units=2)), (4, 3), "two outputs .* is not converted"),
         (spec("LSTM", "l", units=2, recurrent_activation="gelu"), (4, 3), 'with the activation "gelu" is not converted'),
-        (spec("LSTM", "l", units=2, return_state=True), (4, 3), 'with "return_state" is not converted'),
+        (spec("LSTM", "l", units=2, stateful=True), (4, 3), 'with "stateful" is not converted'),
         (spec("UpSampling2D", "up", size=2, interpolation="bilinear"), (4, 4, 1), "other than nearest is not converted"),
     ],
 )

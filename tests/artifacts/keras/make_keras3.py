@@ -55,7 +55,7 @@ MAKERS = [
     plain.scalars,
     recurrent.passed_mask,
 ]
-WIDER = [wider.attention, wider.multi_head, wider.transformer, wider.transposed, wider.products]
+WIDER = [wider.attention, wider.multi_head, wider.transformer, wider.transposed, wider.products, wider.states, wider.normalised]
 
 
 def randomise(model: keras.Model) -> None:

@@ -83,3 +83,35 @@ def products() -> tuple:
         L.EinsumDense("abc,ce->aeb", output_shape=(3, None), bias_axes="e")(a),
     ]
     return keras.Model([a, b, c], outputs), {"a": floats(3, 4, 6), "b": floats(3, 5, 6), "c": floats(3, 6)}
+
+
+def states() -> tuple:
+    """An encoder whose state starts a decoder, states of every kind, and two directions kept apart."""
+    i, j = keras.Input((TIME,), dtype="int32", name="i"), keras.Input((5, 3), name="j")
+    a = L.Embedding(9, 4, mask_zero=True)(i)
+    _, h, c = L.LSTM(3, return_state=True)(a)
+    decoded = L.LSTM(3, return_sequences=True)(j, initial_state=[h, c])
+    _, g = L.GRU(3, return_state=True, return_sequences=True)(a)
+    outputs = [
+        decoded,
+        L.Dense(2)(decoded),
+        c,
+        *L.GRU(3, return_state=True, go_backwards=True)(j, initial_state=g),
+        *L.SimpleRNN(2, return_state=True)(j),
+        *L.Bidirectional(L.LSTM(2), merge_mode=None)(a),
+        *L.Bidirectional(L.GRU(2, return_sequences=True), merge_mode=None)(a),
+    ]
+    return keras.Model([i, j], outputs), {"i": tokens(), "j": floats(12, 5, 3)}
+
+
+def normalised() -> tuple:
+    i, j = keras.Input((4, 6), name="i"), keras.Input((3, 2, 8), name="j")
+    outputs = [
+        L.GroupNormalization(3)(i),
+        L.GroupNormalization(2, epsilon=1e-2, center=False)(j),
+        L.GroupNormalization(-1, scale=False)(j),
+        L.RMSNormalization()(i),
+        L.RMSNormalization(epsilon=1e-2)(j),
+        L.LayerNormalization(axis=[2, 3])(j),
+    ]
+    return keras.Model([i, j], outputs), {"i": floats(3, 4, 6), "j": floats(3, 3, 2, 8)}

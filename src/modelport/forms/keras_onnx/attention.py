@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from modelport.forms.keras_onnx.fields import damaged, not_converted
-from modelport.forms.keras_onnx.graph import Graph, Tensor
+from modelport.forms.keras_onnx.graph import Given, Graph, Tensor
 from modelport.forms.keras_onnx.network import Layer, Network
 
 _FAR_BELOW = -1e9
 """What Keras puts in place of a masked score; where all are masked, all count the same."""
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """What a call hands a layer: tensors by position and by name, and the arguments that are true."""
-
-    inputs: Sequence[Tensor]
-    named: Mapping[str, tuple[Tensor, ...]] = field(default_factory=dict)
-    flags: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from modelport.forms.keras_onnx.fields import Settings, damaged, not_converted
-from modelport.forms.keras_onnx.graph import Graph, Tensor
+from modelport.forms.keras_onnx.graph import Given, Graph, Tensor
 from modelport.forms.keras_onnx.mask import to_steps
 from modelport.forms.keras_onnx.network import Layer, Version
 from modelport.forms.keras_onnx.recurrent import Cell, read_cell, recurrent, reverse, run
@@ -13,11 +13,21 @@ from modelport.forms.keras_onnx.recurrent import Cell, read_cell, recurrent, rev
 _REDUCTIONS = {"sum": "ReduceSum", "mul": "ReduceProd", "ave": "ReduceMean"}
 
 
-def bidirectional(graph: Graph, layer: Layer, x: Tensor) -> Tensor:
-    """Run both directions and merge them as ``merge_mode`` says."""
+def bidirectional(graph: Graph, layer: Layer, given: Given) -> list[Tensor]:
+    """Run both directions and merge them as ``merge_mode`` says; None gives the two of them."""
     mode = layer.settings.get("merge_mode") if "merge_mode" in layer.settings.values else "concat"
-    if mode is None:
-        not_converted(f"{layer.title} with two outputs (merge_mode None)")
+    x = given.inputs[0]
+    if len(given.inputs) > 1 or given.named or given.flags:
+        not_converted(f"{layer.title} called with more than one tensor, such as a state to begin with,")
+    if x.rank != 3:
+        damaged(layer.title, "an input of 3 axes (rows, steps, values)", x.shape)
+    if mode is not None:
+        return [_merged(graph, layer, x, mode)]
+    one, two = (recurrent(graph, _direction(layer, child), x) for _, child in layer.inner)
+    return [one, two if two.rank == 2 else two.but(reverse(graph, two.name))]
+
+
+def _merged(graph: Graph, layer: Layer, x: Tensor, mode: object) -> Tensor:
     if mode != "concat" and mode not in _REDUCTIONS:
         damaged(f'{layer.title}, "merge_mode"', "concat, sum, mul or ave", mode)
     forward, backward = (_direction(layer, child) for _, child in layer.inner)
@@ -39,6 +49,8 @@ def _direction(layer: Layer, child: object) -> Layer:
     """Return a direction's layer, with the zeros at masked steps that Bidirectional forces on sequences since TensorFlow 2.2."""
     if not isinstance(child, Layer):
         not_converted(f"{layer.title} over a network")
+    if child.settings.flag("return_state"):
+        not_converted(f'{child.title} with "return_state"')
     if not forces_zeros(layer.version):
         return child
     values = {**child.settings.values, "zero_output_for_mask": child.settings.flag("return_sequences")}
@@ -71,7 +83,7 @@ def _together(graph: Graph, cells: tuple[Cell, Cell], x: Tensor, how: tuple[str,
             shape = (x.shape[0], None, units)
             sequence = to_steps(graph, Tensor(sequence, shape), x.mask, is_backward=False, is_zero_at_masked=True)
         return sequence, units
-    merged = _merge(graph, ran.last, mode, directions_axis=0)
+    merged = _merge(graph, ran.states[0], mode, directions_axis=0)
     if mode != "concat":
         return merged, units
     return graph.op("Reshape", graph.op("Transpose", merged, perm=[1, 0, 2]), graph.ints(0, units)), units

@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 
 from modelport.columns import Array
 from modelport.errors import UnreadableFile
-from modelport.forms.keras_onnx.attention import Given
 from modelport.forms.keras_onnx.fields import damaged, not_converted
-from modelport.forms.keras_onnx.graph import Graph, Tensor
+from modelport.forms.keras_onnx.graph import Given, Graph, Tensor
 from modelport.forms.keras_onnx.network import Call, Input, Layer, Network, Path, Ref, leaves
 from modelport.forms.keras_onnx.operations import OPERATIONS
 from modelport.forms.keras_onnx.proto import ELEMENT_TYPES, Node, Port

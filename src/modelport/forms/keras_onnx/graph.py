@@ -40,6 +40,15 @@ class Tensor:
         return replace(self, name=name, shape=self.shape if shape is None else shape)
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a call hands a layer: tensors by position and by name, and the arguments that are true."""
+
+    inputs: Sequence[Tensor]
+    named: Mapping[str, tuple[Tensor, ...]] = field(default_factory=dict)
+    flags: frozenset[str] = frozenset()
+
+
 @dataclass(slots=True)
 class Graph:
     """Collects nodes and constants; ``weights`` are the file's arrays by layer and role; ``memo`` keeps what several layers share."""

@@ -68,6 +68,35 @@ def layer_normalization(graph: Graph, layer: Layer, x: Tensor) -> Tensor:
     return x.but(out if beta is None else graph.op("Add", out, graph.constant(beta)))
 
 
+def group_normalization(graph: Graph, layer: Layer, x: Tensor) -> Tensor:
+    """Subtract the mean and divide by the deviation of each group of channels, then scale and shift each channel."""
+    settings, channels = layer.settings, x.shape[-1]
+    if settings.axis(x.rank) != x.rank - 1 or channels is None:
+        not_converted(f"{layer.title} over another axis than the last")
+    groups = channels if settings.get("groups") == -1 else settings.integer("groups", 32)
+    if channels % groups:
+        damaged(f'{layer.title}, "groups"', f"a divisor of {channels}", groups)
+    apart = graph.op("Reshape", x.name, graph.ints(0, -1, groups, channels // groups))
+    centred = graph.op("Sub", apart, graph.op("ReduceMean", apart, graph.ints(1, 3), keepdims=1))
+    variance = graph.op("ReduceMean", graph.op("Mul", centred, centred), graph.ints(1, 3), keepdims=1)
+    deviation = graph.op("Sqrt", graph.op("Add", variance, graph.number(settings.number("epsilon", 1e-3))))
+    out = graph.op("Reshape", graph.op("Div", centred, deviation), graph.op("Shape", x.name))
+    if settings.flag("scale", True):
+        out = graph.op("Mul", out, graph.constant(graph.weight(layer, "gamma", (channels,))))
+    if settings.flag("center", True):
+        out = graph.op("Add", out, graph.constant(graph.weight(layer, "beta", (channels,))))
+    return x.but(out)
+
+
+def rms_normalization(graph: Graph, layer: Layer, x: Tensor) -> Tensor:
+    """Divide by the root of the mean square over the last axis, then scale."""
+    if _axes(layer, x) != (x.rank - 1,):
+        not_converted(f"{layer.title} over another axis than the last")
+    square = graph.op("ReduceMean", graph.op("Mul", x.name, x.name), graph.ints(-1), keepdims=1)
+    root = graph.op("Sqrt", graph.op("Add", square, graph.number(layer.settings.number("epsilon", 1e-6))))
+    return x.but(graph.op("Mul", graph.op("Div", x.name, root), graph.constant(graph.weight(layer, "scale", (x.shape[-1],)))))
+
+
 def normalization(graph: Graph, layer: Layer, x: Tensor) -> Tensor:
     """Subtract the mean and divide by the deviation seen by ``adapt`` or given by hand; the other way round with ``invert``."""
     value = layer.settings.values.get("axis", -1)

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from modelport.forms.keras_onnx.activations import Activation, hard_sigmoid_slope, read_activation, slope
-from modelport.forms.keras_onnx.fields import Settings, not_converted
-from modelport.forms.keras_onnx.graph import Floats, Graph, Tensor
+from modelport.forms.keras_onnx.fields import Settings, damaged, not_converted
+from modelport.forms.keras_onnx.graph import Floats, Given, Graph, Tensor
 from modelport.forms.keras_onnx.mask import to_front, to_steps
 from modelport.forms.keras_onnx.network import Layer, Version
 from modelport.forms.keras_onnx.proto import Attribute
@@ -55,13 +55,15 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a recurrent operation gave: ``sequence`` (time, directions, rows, units) and ``last`` (directions, rows, units).
+    """What a recurrent operation gave: ``sequence`` (time, directions, rows, units) and ``states`` (directions, rows, units).
+
+    The first state is the last output, the second an LSTM's cell.
 
     Behind a mask, time counts the unmasked steps only.
     """
 
     sequence: str
-    last: str
+    states: tuple[str, ...]
 
 
 def read_cell(graph: Graph, layer: Layer, width: int | None) -> Cell:
@@ -71,7 +73,7 @@ def read_cell(graph: Graph, layer: Layer, width: int | None) -> Cell:
     settings, kind = layer.settings, layer.kind
     if kind not in _OPS:
         not_converted(layer.title)
-    for flag in ("stateful", "return_state", "time_major"):
+    for flag in ("stateful", "time_major"):
         if settings.flag(flag):
             not_converted(f'{layer.title} with "{flag}"')
     units, gates = settings.integer("units"), len(_GATES[kind])
@@ -117,8 +119,8 @@ def _by_gate(array: npt.NDArray[np.generic], kind: str, units: int) -> Floats:
     return np.concatenate(parts, axis=-1).astype(np.float32, copy=False)
 
 
-def run(graph: Graph, cells: Sequence[Cell], direction: str, x: Tensor) -> Run:
-    """Add the operation over ``x`` (rows, time, width), minding its mask."""
+def run(graph: Graph, cells: Sequence[Cell], direction: str, x: Tensor, start: Sequence[str] = ()) -> Run:
+    """Add the operation over ``x`` (rows, time, width), minding its mask; ``start`` are states (directions, rows, units)."""
     lengths = ""
     if x.mask is not None:
         if x.mask.rank != 2:
@@ -129,8 +131,9 @@ def run(graph: Graph, cells: Sequence[Cell], direction: str, x: Tensor) -> Run:
     attributes |= _functions(cells)
     if cells[0].op == "GRU":
         attributes["linear_before_reset"] = int(cells[0].resets_after)
-    sequence, last = graph.ops(cells[0].op, (graph.transpose(x, (1, 0, 2)).name, *weights, lengths), 2, **attributes)
-    return Run(sequence, last)
+    given = (graph.transpose(x, (1, 0, 2)).name, *weights, lengths, *start)
+    sequence, *states = graph.ops(cells[0].op, given, 3 if cells[0].op == "LSTM" else 2, **attributes)
+    return Run(sequence, tuple(states))
 
 
 def _functions(cells: Sequence[Cell]) -> dict[str, Attribute]:
@@ -153,18 +156,41 @@ def _functions(cells: Sequence[Cell]) -> dict[str, Attribute]:
     return lists | ({"activation_alpha": alphas} if alphas else {}) | ({"activation_beta": betas} if betas else {})
 
 
+def recurrent_call(graph: Graph, layer: Layer, given: Given) -> list[Tensor]:
+    """Run one recurrent layer, from given states if there are any, and answer with its states too where it returns them."""
+    x, *start = given.inputs
+    start += given.named.get("initial_state", ())
+    if given.flags or (set(given.named) - {"initial_state"}):
+        not_converted(f'{layer.title} called with "{min([*given.flags, *given.named])}"')
+    wanted = 2 if layer.kind.endswith("LSTM") else 1
+    if start and (len(start) != wanted or any(state.rank != 2 for state in start)):
+        damaged(layer.title, f"{wanted} states of two axes to begin with", [state.shape for state in start])
+    if start and x.mask is not None:
+        not_converted(f"{layer.title} with a state to begin with, behind a mask,")
+    if x.rank != 3:
+        damaged(layer.title, "an input of 3 axes (rows, steps, values)", x.shape)
+    out, ran = _run_one(graph, layer, x, [graph.op("Unsqueeze", state.name, graph.ints(0)) for state in start])
+    if not layer.settings.flag("return_state"):
+        return [out]
+    return [out, *(Tensor(graph.op("Squeeze", state, graph.ints(0)), (x.shape[0], out.shape[-1])) for state in ran.states)]
+
+
 def recurrent(graph: Graph, layer: Layer, x: Tensor) -> Tensor:
     """Run one recurrent layer; its sequence comes in the order of computation, as in Keras."""
+    return _run_one(graph, layer, x, ())[0]
+
+
+def _run_one(graph: Graph, layer: Layer, x: Tensor, start: Sequence[str]) -> tuple[Tensor, Run]:
     settings = layer.settings
     is_backward, gives_sequence = settings.flag("go_backwards"), settings.flag("return_sequences")
     is_zero = x.mask is not None and settings.flag("zero_output_for_mask") and not settings.flag("unroll")
     cell = read_cell(graph, layer, x.shape[-1])
-    ran = run(graph, [cell], "reverse" if is_backward else "forward", x)
+    ran = run(graph, [cell], "reverse" if is_backward else "forward", x, start)
     if not gives_sequence:
-        last = graph.op("Squeeze", ran.last, graph.ints(0))
+        last = graph.op("Squeeze", ran.states[0], graph.ints(0))
         if is_zero and x.mask is not None:
             last = _zero_if_masked(graph, last, x.mask, 0 if is_backward else -1)
-        return Tensor(last, (x.shape[0], cell.units))
+        return Tensor(last, (x.shape[0], cell.units)), ran
     flat = graph.op("Squeeze", ran.sequence, graph.ints(1))
     rows_first = graph.op("Transpose", flat, perm=[1, 0, 2])
     shape = (*x.shape[:2], cell.units)
@@ -172,7 +198,7 @@ def recurrent(graph: Graph, layer: Layer, x: Tensor) -> Tensor:
         rows_first = to_steps(graph, Tensor(rows_first, shape), x.mask, is_backward=is_backward, is_zero_at_masked=is_zero)
     if is_backward:
         rows_first = reverse(graph, rows_first)
-    return Tensor(rows_first, shape, "float32", x.mask)
+    return Tensor(rows_first, shape, "float32", x.mask), ran
 
 
 def _zero_if_masked(graph: Graph, last: str, mask: Tensor, step: int) -> str:

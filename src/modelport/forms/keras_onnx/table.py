@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from modelport.forms.keras_onnx.attention import Given, attention, multi_head_attention
+from modelport.forms.keras_onnx.attention import attention, multi_head_attention
 from modelport.forms.keras_onnx.bidirectional import bidirectional
 from modelport.forms.keras_onnx.core import (
     activation,
@@ -29,12 +29,19 @@ from modelport.forms.keras_onnx.core import (
     reshape,
     softmax,
 )
-from modelport.forms.keras_onnx.graph import Graph, Tensor
+from modelport.forms.keras_onnx.graph import Given, Graph, Tensor
 from modelport.forms.keras_onnx.margins import cropping, up_sampling, zero_padding
 from modelport.forms.keras_onnx.merge import concatenate, dot, elementwise
 from modelport.forms.keras_onnx.network import Layer
-from modelport.forms.keras_onnx.normalise import batch_normalization, layer_normalization, normalization, unit_normalization
-from modelport.forms.keras_onnx.recurrent import recurrent
+from modelport.forms.keras_onnx.normalise import (
+    batch_normalization,
+    group_normalization,
+    layer_normalization,
+    normalization,
+    rms_normalization,
+    unit_normalization,
+)
+from modelport.forms.keras_onnx.recurrent import recurrent_call
 from modelport.forms.keras_onnx.transposed import locally_connected, thresholded, transposed
 from modelport.forms.keras_onnx.windows import convolution, depthwise, global_pooling, pooling, separable
 
@@ -86,7 +93,7 @@ _DEPTH = (Slot("kernel", names=("kernel", "depthwise_kernel")), _BIAS)
 _SEPARABLE = (Slot("depthwise_kernel"), Slot("pointwise_kernel"), _BIAS)
 
 _SAME = Kind(identity, masks="pass")
-_RECURRENT = Kind(recurrent, slots=_CELL, masks="own")
+_RECURRENT = Kind(take=recurrent_call, slots=_CELL)
 _ELEMENTWISE = Kind(merge=elementwise, masks="own")
 _CONVOLUTION = Kind(convolution, slots=_KERNEL)
 _POOLING = Kind(pooling)
@@ -107,9 +114,9 @@ LAYERS: dict[str, Kind] = {
     "LSTM": _RECURRENT,
     "GRU": _RECURRENT,
     "SimpleRNN": _RECURRENT,
-    "CuDNNLSTM": Kind(recurrent, slots=_CUDNN, masks="own"),
-    "CuDNNGRU": Kind(recurrent, slots=_CUDNN, masks="own"),
-    "Bidirectional": Kind(bidirectional, masks="own"),
+    "CuDNNLSTM": Kind(take=recurrent_call, slots=_CUDNN),
+    "CuDNNGRU": Kind(take=recurrent_call, slots=_CUDNN),
+    "Bidirectional": Kind(take=bidirectional),
     "TimeDistributed": Kind(masks="pass"),  # built in convert, as it may hold any layer
     "Conv1D": _CONVOLUTION,
     "Conv2D": _CONVOLUTION,
@@ -152,6 +159,8 @@ LAYERS: dict[str, Kind] = {
     "RepeatVector": Kind(repeat_vector),
     "BatchNormalization": Kind(batch_normalization, slots=(*_SCALE, *_MOVING), masks="pass"),
     "LayerNormalization": Kind(layer_normalization, slots=_SCALE, masks="pass"),
+    "GroupNormalization": Kind(group_normalization, slots=_SCALE, masks="pass"),
+    "RMSNormalization": Kind(rms_normalization, slots=(Slot("scale"),), masks="pass"),
     "UnitNormalization": Kind(unit_normalization, masks="pass"),
     "Normalization": Kind(normalization, slots=_SEEN),
     "Rescaling": Kind(rescaling),
