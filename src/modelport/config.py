@@ -73,6 +73,15 @@ class Settings:
     tls_cert: Path | None = _setting(None, "PEM certificate chain; turns HTTPS on together with --tls-key.", kind="path")
     tls_key: Path | None = _setting(None, "PEM private key of the certificate.", kind="path")
     log_format: str = _setting("text", "How log lines are written.", kind="choice", choices=("text", "json"))
+    sandbox: str = _setting(
+        "auto",
+        "Whether workers lock themselves in: auto as far as the system can, require or not at all, off.",
+        kind="choice",
+        choices=("auto", "require", "off"),
+    )
+    load_timeout: float = _setting(
+        300.0, "Longest time for a model to load and to predict for the first time.", kind="number", unit="s", minimum=0.1
+    )
     debug: bool = _setting(False, "Show tracebacks in the terminal; clients never see them.", kind="switch")
     trust: tuple[str, ...] = _setting((), "A dotted name that a pickle may import beyond the built-in list; may be repeated.", kind="texts")
     code: tuple[str, ...] = _setting((), "A file or folder with the user's own modules that a pickle needs; may be repeated.", kind="texts")

@@ -236,6 +236,13 @@ class RefusedFile(ModelportError):
     exit_code = 3
 
 
+class SandboxMissing(ModelportError):
+    """A sandbox was required for the workers, and this system cannot give it; the message names what it lacks."""
+
+    code = "no_sandbox"
+    exit_code = 3
+
+
 class LoadError(ModelportError):
     """The file was allowed, but building a predictor from it failed."""
 

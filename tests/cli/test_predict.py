@@ -207,7 +207,8 @@ def test_ctrl_c_ends_it_and_its_worker(command: Path, toy: Path, tmp_path: Path)
     lines = ["import threading", "forever = threading.Event()", "def load(folder):", "    return None", "def predict(model, x):"]
     lines += [f"    pipe = open({str(tmp_path / 'pipe')!r}, 'w')", "    pipe.write('x')", "    pipe.flush()", "    forever.wait()"]
     (toy / "toy.py").write_text("\n".join(lines))
-    process = subprocess.Popen([command, "predict", toy, "[[1, 2, null]]"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    line = [command, "predict", toy, "[[1, 2, null]]", "--sandbox", "off"]
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     with (tmp_path / "pipe").open() as pipe:
         assert pipe.read(1) == "x"
         process.send_signal(signal.SIGINT)

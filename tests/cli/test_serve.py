@@ -36,9 +36,10 @@ def test_a_signal_while_the_model_loads_ends_it_as_well(command: Path, toy: Path
         f"def load(folder):\n    open({str(tmp_path / 'pipe')!r}, 'w').write('x')\n    open({str(tmp_path / 'pipe')!r}).read()\n"
     )
     (toy / "model.toml").write_text((toy / "model.toml").read_text().replace('predict = "toy.py:predict"\n', ""))
-    process = subprocess.Popen([command, "serve", toy, "--port", str(unused_port), "--workers", "1"], stderr=subprocess.PIPE)
+    line = [command, "serve", toy, "--port", str(unused_port), "--workers", "1", "--sandbox", "off"]
+    process = subprocess.Popen(line, stderr=subprocess.PIPE)
     with (tmp_path / "pipe").open() as pipe:
-        assert pipe.read() == "x"
+        assert pipe.read() in ("x", "xx")  # the throw-away process loads as well
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors

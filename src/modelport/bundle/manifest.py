@@ -32,6 +32,7 @@ _TOP = {
     "batch",
     "sample",
     "serve",
+    "sandbox",
 }
 
 
@@ -51,6 +52,16 @@ class Batching:
     max_rows: int = 256
     max_wait_ms: float = 0.0
     is_enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a bundle's code needs opened in the workers' sandbox: the network, a GPU, variables, paths to read (``~`` is the home)."""
+
+    network: bool = False
+    gpu: bool = False
+    environment: tuple[str, ...] = ()
+    read: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +87,7 @@ class Manifest:
     batch: Batching = field(default_factory=Batching)
     sample: Mapping[str, list[object]] = field(default_factory=dict)
     serve: Mapping[str, object] = field(default_factory=dict)
+    sandbox: Opening = Opening()
 
     def schema(self, artifact: Schema | None) -> Schema:
         """Return the schema that requests are held to: the manifest's where it says one, else the artifact's.
@@ -137,6 +149,7 @@ def parse(data: Mapping[str, object], default_name: str) -> Manifest:
         batch=_batching(data),
         sample=_sample(data),
         serve=_table(data, "serve", None),
+        sandbox=_opening(data),
     )
 
 
@@ -202,6 +215,18 @@ def _artifact(data: Mapping[str, object]) -> Artifact | None:
     if not all(isinstance(name, str) for name in trust):
         raise ManifestError(f'"trust" in [artifact] must be a list of dotted names, found {trust!r}')
     return Artifact(path, digest, tuple(cast("list[str]", trust)))
+
+
+def _opening(data: Mapping[str, object]) -> Opening:
+    table = _table(data, "sandbox", {"network", "gpu", "environment", "read"})
+    for key in ("network", "gpu"):
+        if not isinstance(table.get(key, False), bool):
+            raise ManifestError(f'"{key}" in [sandbox] must be true or false, found {table[key]!r}')
+    for key in ("environment", "read"):
+        if not all(isinstance(item, str) and item for item in _list(table, key)):
+            raise ManifestError(f'"{key}" in [sandbox] must be a list of strings, found {table[key]!r}')
+    variables, paths = (tuple(cast("list[str]", _list(table, key))) for key in ("environment", "read"))
+    return Opening(table.get("network") is True, table.get("gpu") is True, variables, paths)
 
 
 def _fields(data: Mapping[str, object], key: str) -> tuple[Field, ...]:

@@ -7,38 +7,41 @@ a worker that has done work, and backs off exponentially (0.1 s doubling to 30 s
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 import structlog
 
-from modelport import errors
 from modelport.columns import Columns
-from modelport.engine import core
+from modelport.engine import confinement, core
 from modelport.engine.batcher import Batch
+from modelport.engine.confinement import Confinement
 from modelport.engine.executor import Description, Listener
+from modelport.engine.probe import exit_reason, probe, rebuild
 from modelport.engine.process import Command, Worker
-from modelport.errors import LoadError, ModelError, ModelportError
+from modelport.errors import LoadError, ModelError
 from modelport.schema import Schema
 
 _log = structlog.get_logger(__name__)
 _FIRST_BACKOFF_S = 0.1
 _LAST_BACKOFF_S = 30.0
 _PATIENCE_FAILURES = 3
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 @dataclass(frozen=True, slots=True)
 class PoolSettings:
-    """How many workers, and what each is told to load. ``threads``: of the numeric libraries in each worker."""
+    """How many workers, and what each is told to load. ``threads``: of the numeric libraries in each worker.
+
+    ``is_probed``: whether the version has to survive a throw-away process before a worker of it is used.
+    """
 
     workers: int
     load: Mapping[str, object]
     threads: int
     load_timeout_s: float = 300.0
+    confinement: Confinement = field(default_factory=lambda: Confinement("off"))
+    is_probed: bool = False
 
 
 class Pool:
@@ -85,16 +88,43 @@ class Pool:
     async def start(self) -> Description:
         """Start every worker and wait until the first has loaded the model and answered a real prediction.
 
+        Where the version is probed, the first worker and the probe share the cores; the others start after both.
         Raises: what the worker says stood in the way, or LoadError when it died or took too long.
         """
         self._ready = asyncio.get_running_loop().create_future()
-        for _ in range(self._settings.workers):
-            self._own(self._spawn(0.0))
+        self._start(1 if self._settings.is_probed else self._settings.workers)
         try:
             async with asyncio.timeout(self._settings.load_timeout_s):
-                return await self._ready
+                return await (self._proven(self._ready) if self._settings.is_probed else self._ready)
         except TimeoutError:
             raise LoadError(f"the model was not loaded within {self._settings.load_timeout_s:.0f} s") from None
+
+    async def _proven(self, ready: asyncio.Future[Description]) -> Description:
+        """Wait for the first worker and for the probe, and start the other workers. Raises: what stopped one of the two."""
+        probing = asyncio.ensure_future(probe(self._command, self._order()))
+        try:
+            await asyncio.wait((ready, probing), return_when=asyncio.FIRST_EXCEPTION)
+            if ready.done():
+                ready.result()
+            if probing.done():
+                probing.result()
+        finally:
+            probing.cancel()
+            await asyncio.gather(probing, return_exceptions=True)
+        if not self._is_closing:
+            self._start(self._settings.workers - 1)
+        return ready.result()
+
+    def _start(self, workers: int) -> None:
+        for _ in range(workers):
+            self._own(self._spawn(0.0))
+
+    def _command(self) -> Command:
+        return confinement.command(self._settings.confinement, self._settings.threads)
+
+    def _order(self) -> dict[str, object]:
+        settings = self._settings
+        return {"kind": "load", **settings.load, "threads": settings.threads, "sandbox": settings.confinement.setting}
 
     def run(self, batch: Batch) -> None:
         """Give the batch to a free worker; only call when ``is_free``."""
@@ -167,11 +197,8 @@ class Pool:
     async def _spawn(self, delay_s: float) -> None:
         if delay_s:
             await asyncio.sleep(delay_s)  # back-off of a crash loop, not a poll
-        environment = dict(os.environ)
-        for name in _THREAD_VARIABLES:
-            environment.setdefault(name, str(self._settings.threads))
         try:
-            worker = await Worker.spawn(Command(environment=environment), self)
+            worker = await Worker.spawn(self._command(), self)
         except OSError as error:
             _log.error("worker could not be started", reason=str(error))
             self._failures += 1
@@ -180,19 +207,19 @@ class Pool:
         if worker.has_ended:
             return
         self._workers.add(worker)
-        worker.send({"kind": "load", **self._settings.load, "threads": self._settings.threads})
+        worker.send(self._order())
 
     async def _replace(self, worker: Worker) -> None:
         code = await worker.exit_code()
         self._ending.discard(worker)
         if self._ready is not None and not self._ready.done():
-            reason = f"the worker process ended while loading the model ({_exit_reason(code)}); its own output, if any, says more"
+            reason = f"the worker process ended while loading the model ({exit_reason(code)}); its own output, if any, says more"
             self._ready.set_exception(LoadError(reason))
             return
         self.restarts += 1
         self._failures += 1
         delay_s = 0.0 if self._failures == 1 else _backoff_s(self._failures - 1)
-        _log.warning("worker ended", pid=worker.pid, reason=_exit_reason(code), restart_in_s=delay_s)
+        _log.warning("worker ended", pid=worker.pid, reason=exit_reason(code), restart_in_s=delay_s)
         await self._spawn(delay_s)
 
     def _became_ready(self, worker: Worker, header: Mapping[str, object]) -> None:
@@ -207,7 +234,7 @@ class Pool:
         self._listener.freed()
 
     def _could_not_load(self, header: Mapping[str, object]) -> None:
-        error = _rebuild(cast("Mapping[str, object]", header["error"]))
+        error = rebuild(cast("Mapping[str, object]", header["error"]))
         if self._ready is not None and not self._ready.done():
             self._ready.set_exception(error)
         else:
@@ -226,23 +253,10 @@ class Pool:
         self._free.append(worker)
         self._failures = 0
         if error is not None:
-            self._listener.failed(batch, _rebuild(error), predict_s)
+            self._listener.failed(batch, rebuild(error), predict_s)
         else:
             self._listener.answered(batch, Columns({}) if columns is None else columns, predict_s)
 
 
 def _backoff_s(failures: int) -> float:
     return min(_FIRST_BACKOFF_S * 2.0 ** min(failures - 1, 20), _LAST_BACKOFF_S)
-
-
-def _exit_reason(code: int) -> str:
-    if code == -signal.SIGKILL:
-        return "SIGKILL, as when memory runs out"
-    return f"signal {-code}, {signal.strsignal(-code)}" if code < 0 else f"exit code {code}"
-
-
-def _rebuild(data: Mapping[str, object]) -> ModelportError:
-    """Turn a worker's (code, message) into the error class of that code; an unknown code is a ModelError."""
-    by_code = {kind.code: kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ModelportError)}
-    kind = by_code.get(str(data.get("code")), ModelError)
-    return kind(str(data.get("message", "the model failed")))

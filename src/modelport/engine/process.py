@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import socket
 import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, cast
 
 from modelport.columns import Array, Columns
@@ -36,10 +38,14 @@ class Owner(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """How a worker is started: the argument list (the socket's file descriptor is appended) and its environment."""
+    """How a worker is started: the argument list (the socket's file descriptor is appended) and its environment.
+
+    ``scratch``: a folder of its own, removed when it has ended.
+    """
 
     arguments: tuple[str, ...] = (sys.executable, "-m", "modelport.engine.worker")
     environment: Mapping[str, str] | None = None
+    scratch: Path | None = None
 
 
 class Worker(asyncio.Protocol):
@@ -72,7 +78,7 @@ class Worker(asyncio.Protocol):
             try:
                 await asyncio.shield(starting)
             finally:  # cancelled in the middle, too: what was started has to be known to be ended
-                worker._adopt(await starting)
+                worker._adopt(await starting, command.scratch)
             await asyncio.get_running_loop().create_unix_connection(lambda: worker, sock=ours)
         except BaseException:
             worker.has_ended = True
@@ -87,10 +93,10 @@ class Worker(asyncio.Protocol):
             theirs.close()
         return worker
 
-    def _adopt(self, process: asyncio.subprocess.Process) -> None:
+    def _adopt(self, process: asyncio.subprocess.Process, scratch: Path | None) -> None:
         self._process = process
         self.pid = process.pid
-        self._waiter = asyncio.ensure_future(process.wait())
+        self._waiter = asyncio.ensure_future(_end(process, scratch))
 
     def send(self, header: Mapping[str, object], columns: Mapping[str, Array] | None = None) -> None:
         """Write one frame. A worker that has ended swallows it: its owner has been or will be told."""
@@ -168,6 +174,13 @@ class Worker(asyncio.Protocol):
                 doom = asyncio.get_running_loop().call_later(_DYING_S, self.kill)
                 self._waiter.add_done_callback(lambda _waiter: doom.cancel())
             self._owner.ended(self)
+
+
+async def _end(process: asyncio.subprocess.Process, scratch: Path | None) -> int:
+    code = await process.wait()
+    if scratch is not None:
+        await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
+    return code
 
 
 async def _start(command: Command, fd: int) -> asyncio.subprocess.Process:

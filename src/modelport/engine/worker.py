@@ -1,7 +1,7 @@
 """A worker process: open the bundle, load the model, answer a first real prediction, then batches until the front closes.
 
-Started as ``python -m modelport.engine.worker FD``; FD is the inherited end of a socket pair. Everything else it needs to
-know arrives as the first frame.
+Started as ``python -m modelport.engine.worker FD``, or by ``confined`` within its sandbox; FD is the inherited end of a socket
+pair. Everything else it needs to know arrives as the first frame.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import gc
 import signal
 import socket
 import sys
+import time
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,32 +20,36 @@ from typing import cast
 from modelport.bundle.folder import open_bundle
 from modelport.bundle.model import Model, load_model
 from modelport.columns import Array, Columns
-from modelport.engine import core
-from modelport.errors import LoadError, ModelError, ModelportError, public_reason
+from modelport.engine import core, sandbox
+from modelport.engine.rehearsal import rehearse
+from modelport.engine.sandbox import Level
+from modelport.errors import LoadError, ModelError, ModelportError, SandboxMissing, public_reason
 from modelport.formats.base import Options
 
 _PR_SET_PDEATHSIG = 1
 
 
-def main() -> None:
-    """Run until the front closes the connection."""
-    sock = socket.socket(fileno=int(sys.argv[1]))
+def main(fd: int, level: Level) -> None:
+    """Run until the front closes the connection. ``level``: of the sandbox that this process is in."""
+    sock = socket.socket(fileno=fd)
     sock.set_inheritable(False)
     _outlive_nobody()
     try:
         frame = core.receive(sock)
         if frame is not None:
-            _work(sock, frame[0])
+            _work(sock, frame[0], level)
     except (OSError, core.FrameError):
         return  # the front is gone; there is nobody left to tell
 
 
-def _work(sock: socket.socket, request: Mapping[str, object]) -> None:
+def _work(sock: socket.socket, request: Mapping[str, object], level: Level) -> None:
     is_debug = bool(request.get("debug"))
     try:
-        model = load_model(open_bundle(Path(cast("str", request["source"]))), _options(request))
-        _warm_up(model)
-        ready = {"kind": "ready", "schema": model.schema.to_dict(), "form": model.form, "details": {"is_row_wise": model.is_row_wise}}
+        if request.get("sandbox") == "require" and not level.is_whole:
+            raise SandboxMissing(f"--sandbox require: this system cannot hold a worker ({level}); use a newer kernel, or --sandbox auto")
+        model = _load(request)
+        details = {"is_row_wise": model.is_row_wise, "sandbox": str(level)}
+        ready = {"kind": "ready", "schema": model.schema.to_dict(), "form": model.form, "details": details}
         core.encode(ready)
     except Exception as error:  # noqa: BLE001  # whatever loading raises is told to the front, which reports it
         if is_debug:
@@ -64,6 +69,19 @@ def _work(sock: socket.socket, request: Mapping[str, object]) -> None:
         return _describe(error, ModelError, "the model failed on this input")
 
     core.run(sock, predict, describe)
+
+
+def _load(request: Mapping[str, object]) -> Model:
+    is_probe = bool(request.get("is_probe"))
+    sandbox.limit_memory()
+    bundle = open_bundle(Path(cast("str", request["source"])))
+    model = load_model(bundle, _options(request))
+    started_s = time.monotonic()
+    _warm_up(model)
+    if is_probe:
+        rehearse(model, time.monotonic() - started_s, is_own_code=bool(bundle.manifest.hooks))
+    sandbox.lift_memory_limit()
+    return model
 
 
 def _predict(model: Model, rows: Columns, outputs: list[str] | None) -> Columns:
@@ -126,4 +144,4 @@ def _describe(error: Exception, otherwise: type[ModelportError], what: str) -> d
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]), sandbox.OFF)

@@ -26,5 +26,7 @@ def _of(engine: Engine, url: str, *, is_only: bool) -> str:
     if schema.classes:
         classes = [str(item) for item in schema.classes]
         lines.append(f"  classes  {', '.join(classes[:_SHOWN])}{' …' if len(classes) > _SHOWN else ''}")
+    if sandbox := engine.status().get("sandbox"):
+        lines.append(f"  sandbox  {sandbox}")
     lines += ["", f"  {curl(schema, url + path)}"]
     return "\n".join(lines)

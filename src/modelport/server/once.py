@@ -62,7 +62,7 @@ async def _engine(bundle: Bundle, settings: Settings) -> AsyncIterator[Engine]:
     manifest = bundle.manifest
     limits = BatchLimits(max_rows=manifest.batch.max_rows, is_batched=manifest.batch.is_enabled, max_queued_rows=settings.max_rows)
     engine = Engine(Identity(manifest.name, manifest.version), limits)
-    await engine.start(pool(bundle, engine, settings, workers=1))
+    await engine.start(pool(bundle, engine, settings, workers=1, is_probed=False))
     try:
         yield engine
     finally:

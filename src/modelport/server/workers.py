@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import cast
 
 from modelport.bundle.folder import Bundle
 from modelport.config import Settings
+from modelport.engine.confinement import Confinement, Setting
 from modelport.engine.executor import Listener
 from modelport.engine.pool import Pool, PoolSettings
 from modelport.formats.base import Options
@@ -23,7 +25,7 @@ def options(settings: Settings) -> Options:
     return Options(frozenset(settings.trust), tuple(Path(path) for path in settings.code), settings.architecture)
 
 
-def pool(bundle: Bundle, listener: Listener, settings: Settings, *, workers: int) -> Pool:
+def pool(bundle: Bundle, listener: Listener, settings: Settings, *, workers: int, is_probed: bool = True) -> Pool:
     """Return the pool that will load the bundle in so many workers; its numeric libraries share the cores."""
     load: dict[str, object] = {
         "source": str(bundle.root if bundle.is_folder else bundle.artifact),
@@ -32,4 +34,28 @@ def pool(bundle: Bundle, listener: Listener, settings: Settings, *, workers: int
         "architecture": None if settings.architecture is None else str(settings.architecture),
         "debug": settings.debug,
     }
-    return Pool(PoolSettings(workers, load, threads=max(1, cores() // workers)), listener)
+    asked = PoolSettings(
+        workers,
+        load,
+        threads=max(1, cores() // workers),
+        load_timeout_s=settings.load_timeout,
+        confinement=confinement(bundle, settings),
+        is_probed=is_probed,
+    )
+    return Pool(asked, listener)
+
+
+def confinement(bundle: Bundle, settings: Settings) -> Confinement:
+    """Return how the bundle's workers are held: they read the bundle, the code they were given, and what its manifest opens up.
+
+    Of a bare artifact's folder only the artifact is read, unless its kind keeps data in files beside it.
+    """
+    opened = bundle.manifest.sandbox
+    read = [bundle.root if bundle.is_folder or bundle.artifact is None or bundle.artifact.suffix == ".onnx" else bundle.artifact]
+    if bundle.artifact is not None:
+        read.append(bundle.artifact)  # it may be a link to a place outside
+    read += [path if path.is_dir() else path.parent for path in map(Path, settings.code)]  # a file is imported from its folder
+    read += [Path(path).expanduser() for path in opened.read]
+    if settings.architecture is not None:
+        read.append(settings.architecture)
+    return Confinement(cast("Setting", settings.sandbox), tuple(read), opened.environment, opened.network, opened.gpu)
