@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 
 from modelport import formats
+from modelport.bundle.folder import open_bundle
+from modelport.bundle.model import load_model
 from modelport.columns import Columns
 from modelport.config import Settings
 from modelport.errors import LoadError, ModelportError
 from modelport.formats.base import Options, Predictor
+from modelport.formats.older.remains import stand_in
 from modelport.formats.summary import version_key
 from modelport.server.look import document, look
 
@@ -187,3 +190,33 @@ def test_a_tree_that_refused_missing_values_still_does() -> None:
     assert not any(field.nullable for field in predictor.schema.inputs)
     with pytest.raises(ValueError, match="NaN"):
         predictor.native.predict(np.full((1, 4), np.nan))
+
+
+def test_a_loaded_model_says_what_was_repaired() -> None:
+    path = next(found for found in FILES if found.parent.name == "1.3.2" and found.stem == "forest_classifier")
+    details = load_model(open_bundle(path), Options()).details
+    assert details["plan"] == "shimmed"
+    assert details["repaired"] == list(formats.inspect(path, Options()).notes)
+    newer = next(found for found in FILES if found.parent.name == "1.7.2" and found.stem == "forest_classifier")
+    assert load_model(open_bundle(newer), Options()).details == {}
+
+
+@pytest.mark.parametrize(("field", "value"), [("left_child", 0), ("right_child", 999), ("feature", 77)])
+def test_a_tree_whose_nodes_point_out_of_it_is_never_built(field: str, value: int) -> None:
+    nodes = np.zeros(3, [("left_child", "<i8"), ("right_child", "<i8"), ("feature", "<i8"), ("threshold", "<f8")])
+    nodes["left_child"], nodes["right_child"] = (1, -1, -1), (2, -1, -1)
+    remains = stand_in("sklearn.tree._tree.Tree", (1, 0))(2, np.array([1]), 1)
+    remains.__setstate__({"nodes": nodes, "values": np.ones((3, 1, 1)), "max_depth": 1})
+    from sklearn.tree import DecisionTreeRegressor
+
+    from modelport.formats.older.trees import tree
+
+    sound = DecisionTreeRegressor()
+    vars(sound)["tree_"] = remains
+    tree(sound, (1, 0))
+    assert sound.tree_.node_count == 3
+    nodes[field][0] = value
+    broken = DecisionTreeRegressor()
+    vars(broken)["tree_"] = remains
+    with pytest.raises(LoadError, match="damaged"):
+        tree(broken, (1, 0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
@@ -25,13 +25,17 @@ Predict = Callable[[Columns, Sequence[str] | None], Columns]
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A loaded bundle. ``predict`` takes the physical columns of ``schema.layout``; ``warm_up`` holds rows it should take."""
+    """A loaded bundle. ``predict`` takes the physical columns of ``schema.layout``; ``warm_up`` holds rows it should take.
+
+    ``details``: more facts for ``GET /models``, such as what was repaired in a file of an older library.
+    """
 
     schema: Schema
     form: str
     is_row_wise: bool
     predict: Predict
     warm_up: tuple[Columns, ...]
+    details: Mapping[str, object] = field(default_factory=dict)
 
 
 def load_model(bundle: Bundle, options: Options) -> Model:
@@ -62,7 +66,9 @@ def load_model(bundle: Bundle, options: Options) -> Model:
         raise ManifestError(_NOTHING_TO_LOAD)
     form = "hook" if predictor is None else predictor.form
     is_row_wise = predictor is None or predictor.is_row_wise
-    return Model(schema, form, is_row_wise, predict, _warm_up(bundle, schema))
+    notes = getattr(predictor, "notes", ())
+    details = {"plan": "shimmed", "repaired": list(notes)} if notes else {}
+    return Model(schema, form, is_row_wise, predict, _warm_up(bundle, schema), details)
 
 
 def _match(schema: Schema, own: Schema) -> None:

@@ -29,7 +29,8 @@ _BATCHWISE = frozenset({"NMF", "MiniBatchNMF"})  # they fit all the rows of a ca
 class EstimatorPredictor:
     """A loaded estimator; build it with ``from_estimator``.
 
-    ``native`` is the estimator as it was saved. The private fields are what was prepared from it: how columns become its
+    ``native`` is the estimator as it was saved; ``notes`` say what was repaired in it, if an older version saved it.
+    The private fields are what was prepared from it: how columns become its
     input, the transformers to run, the final estimator's methods, and the rule by which labels follow from another answer.
     """
 
@@ -43,6 +44,7 @@ class EstimatorPredictor:
     _answers: Mapping[str, Answer]
     _rule: Rule | None
     _classes: Array
+    notes: tuple[str, ...] = ()
 
     def predict(self, columns: Columns, outputs: Sequence[str] | None) -> Columns:
         """Answer one row for each row.

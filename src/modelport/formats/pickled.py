@@ -15,7 +15,6 @@ import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from importlib import metadata
 from pathlib import Path
 from typing import cast
 
@@ -62,8 +61,7 @@ def inspect(path: Path, options: Options) -> Report:
         return replace(report, verdict="needs_trust", plan="none", problem=_needs(unknown), cure=_cures(unknown))
     if problem := _skew(found) or _file_reader(found):
         return replace(report, problem=problem, plan="none")
-    made = versions.older(found, _installed())
-    repaired = notes(found, made) if made is not None else ()
+    repaired = _notes(found)
     return replace(report, plan="shimmed" if repaired else "native", notes=repaired)
 
 
@@ -75,11 +73,16 @@ def load(path: Path, options: Options) -> Predictor:
     """
     from modelport.formats.estimator import from_estimator  # keeps scikit-learn out of whoever only inspects
 
-    return from_estimator(load_object(path, options), options)
+    estimator, repaired = _read(path, options)
+    return replace(from_estimator(estimator, options), notes=repaired)
 
 
 def load_object(path: Path, options: Options) -> object:
     """Load what a pickle holds and check that it is an estimator. Raises: as ``load``."""
+    return _read(path, options)[0]
+
+
+def _read(path: Path, options: Options) -> tuple[object, tuple[str, ...]]:
     content = streams.read(path)
     found = _scan(path, content.data, options)
     if found.refusal:
@@ -89,10 +92,10 @@ def load_object(path: Path, options: Options) -> object:
     if problem := _skew(found) or _file_reader(found):
         raise LoadError(f"{path.name}: {problem}")
     loader = _Loader(content.data, found.names, found.blocks, options.code)
-    loader.made = versions.older(found, _installed())
+    loader.made = versions.older(found, versions.installed())
     model = _translated(path, loader, found.stream)
     _check_estimator(path, model)
-    return model
+    return model, _notes(found)
 
 
 def _scan(path: Path, data: bytes, options: Options) -> Scan:
@@ -144,15 +147,11 @@ def _refusal_cure(found: Scan) -> str:
 
 
 def _skew(found: Scan) -> str:
-    return versions.skew(found, _installed())
+    return versions.skew(found, versions.installed())
 
 
-def _installed() -> str:
-    """The version of scikit-learn here; "" where there is none."""
-    try:
-        return metadata.version("scikit-learn")
-    except metadata.PackageNotFoundError:
-        return ""
+def _notes(found: Scan) -> tuple[str, ...]:
+    return notes(found, versions.older(found, versions.installed()))
 
 
 def _file_reader(found: Scan) -> str:

@@ -7,6 +7,7 @@ is served, what it does not is refused. Better refused than silently wrong.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib import metadata
 from types import MappingProxyType
 
 from modelport.formats.older.renames import moved
@@ -132,13 +133,21 @@ COMPARED = frozenset(
 """Estimators whose files of every generation were compared."""
 
 
-def older(scan: Scan, installed: str) -> Version | None:
+def installed() -> str:
+    """Return the version of scikit-learn here, "" where there is none."""
+    try:
+        return metadata.version("scikit-learn")
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def older(scan: Scan, here: str) -> Version | None:
     """Return the version that wrote a file, where that is an older one than the installed, so that it may need repairs."""
     written = version_of(scan)
-    if written is None or not installed:
+    if written is None or not here:
         return None
     made = version_key(written)
-    return made if made[:2] < version_key(installed)[:2] else None
+    return made if made[:2] < version_key(here)[:2] else None
 
 
 def skew(scan: Scan, installed: str) -> str:

@@ -122,9 +122,12 @@ NOTES: tuple[Note, ...] = (
 )
 
 
-def notes(scan: Scan, made: Version) -> tuple[str, ...]:
-    """Return what is repaired in a file of an older scikit-learn, a sentence each; none where it loads as it is."""
-    return tuple(dict.fromkeys(_found(scan, made)))
+def notes(scan: Scan, made: Version | None) -> tuple[str, ...]:
+    """Return what is repaired in a file of an older scikit-learn, a sentence each; none where it loads as it is.
+
+    ``made``: the older version that wrote it, None where that is not an older one.
+    """
+    return () if made is None else tuple(dict.fromkeys(_found(scan, made)))
 
 
 def _found(scan: Scan, made: Version) -> Iterator[str]:
