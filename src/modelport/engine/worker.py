@@ -48,7 +48,7 @@ def _work(sock: socket.socket, request: Mapping[str, object], level: Level) -> N
         if request.get("sandbox") == "require" and not level.is_whole:
             raise SandboxMissing(f"--sandbox require: this system cannot hold a worker ({level}); use a newer kernel, or --sandbox auto")
         model = _load(request)
-        details = {"is_row_wise": model.is_row_wise, "sandbox": str(level)}
+        details = {"is_row_wise": model.is_row_wise, "sandbox": str(level), **model.details}
         ready = {"kind": "ready", "schema": model.schema.to_dict(), "form": model.form, "details": details}
         core.encode(ready)
     except Exception as error:  # noqa: BLE001  # whatever loading raises is told to the front, which reports it
