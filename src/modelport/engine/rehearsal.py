@@ -41,7 +41,7 @@ def rehearse(model: Model, warm_up_s: float, *, is_own_code: bool) -> None:
         for rows in varied(model.schema, is_own_code=is_own_code):
             try:
                 model.predict(rows, None)
-            except Exception as error:  # noqa: BLE001  # a model may refuse a value in any way it likes, as long as it comes back
+            except Exception as error:  # a model may refuse a value in any way it likes, as long as it comes back
                 if isinstance(error, MemoryError) or isinstance(error.__cause__, MemoryError):
                     raise LoadError(f"there is not enough memory to predict {rows.rows} rows; use a machine with more") from error
     signal.setitimer(signal.ITIMER_REAL, 0)

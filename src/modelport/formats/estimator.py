@@ -20,6 +20,7 @@ from modelport.formats.estimator_feed import Feed, make_feed, read_inputs, witho
 from modelport.formats.estimator_labels import Method, Rule, label_rule
 from modelport.formats.estimator_outputs import FOREIGN, Answer, answers_of, classes_of, shaped, task_of
 from modelport.formats.estimator_tree import contains, feature_names, flatten, is_any
+from modelport.formats.structure import check_structure
 from modelport.schema import Schema
 
 _BATCHWISE = frozenset({"NMF", "MiniBatchNMF"})  # they fit all the rows of a call together, to a tolerance over all of them
@@ -96,12 +97,14 @@ def infer_schema(estimator: object) -> Schema:
 def from_estimator(estimator: object, options: Options) -> EstimatorPredictor:  # noqa: ARG001  # the one signature of all formats
     """Make a fitted estimator answer columns with columns.
 
-    Raises: LoadError where it cannot be served, MissingExtra where it takes pandas and that is not installed.
+    Raises: RefusedFile where its arrays would lead compiled code astray, LoadError where it cannot be served, MissingExtra where it
+        takes pandas and that is not installed.
     """
     return _prepare(estimator)
 
 
 def _prepare(estimator: object) -> EstimatorPredictor:
+    check_structure(estimator)
     inputs, uses, form = read_inputs(estimator)
     transformers, final = flatten(without_names(estimator) if form in ("matrix", "objects") else estimator)
     transforms = tuple(cast("Callable[[object], object]", getattr(step, "transform")) for step in transformers)  # noqa: B009  # as above
