@@ -85,6 +85,9 @@ class Settings:
     debug: bool = _setting(False, "Show tracebacks in the terminal; clients never see them.", kind="switch")
     trust: tuple[str, ...] = _setting((), "A dotted name that a pickle may import beyond the built-in list; may be repeated.", kind="texts")
     code: tuple[str, ...] = _setting((), "A file or folder with the user's own modules that a pickle needs; may be repeated.", kind="texts")
+    env: str = _setting(
+        "local", "Where a model of an older scikit-learn runs: local, auto (an environment of its version, made if none is there), or PATH."
+    )
     architecture: Path | None = _setting(None, "The architecture JSON of a weights-only Keras file.", kind="path")
 
     def worker_count(self, cores: int) -> int:

@@ -104,15 +104,15 @@ def ask(python: Path) -> Facts | None:
     script = "import json, sys, sklearn; print(json.dumps([list(sys.version_info[:3]), sklearn.__version__]))"
     try:
         done = subprocess.run([str(python), "-I", "-c", script], capture_output=True, timeout=_ASK_TIMEOUT_S, check=False)
-        version, sklearn = json.loads(done.stdout)
+        numbers, sklearn = json.loads(done.stdout)
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return None
-    return Facts(tuple(version), sklearn)
+    return Facts(tuple(numbers), sklearn)
 
 
 def _make(written: str, era: Era, found: list[Path], folder: Path, say: Say) -> Path:
     """Make the environment in the cache, held by a lock so that two starts at once make one."""
-    base = next((python for wanted in era.pythons for python in found if _version(python) == wanted), None)
+    base = next((python for wanted in era.pythons for python in found if version(python) == wanted), None)
     uv = shutil.which("uv")
     if base is None and uv is None:
         supported = " or ".join(f"3.{minor}" for _, minor in era.pythons)
@@ -170,9 +170,9 @@ def _folder(written: str) -> Path:
 
 
 def _era(written: str) -> Era:
-    version = _minor(written)
+    wanted = _minor(written)
     for era in ERAS:
-        if version is not None and version >= era.first:
+        if wanted is not None and wanted >= era.first:
             return era
     raise UsageError(f"--env auto knows no environment for scikit-learn {written}; name an interpreter with --env PATH")
 
@@ -183,7 +183,7 @@ def _minor(version: str) -> tuple[int, int] | None:
 
 
 def interpreters() -> Iterator[Path]:
-    """The Pythons of this machine: the running one, on PATH, of pyenv, of conda."""
+    """Yield the Pythons of this machine: the running one, on PATH, of pyenv, of conda."""
     yield Path(sys.executable)
     for folder in os.environ.get("PATH", "").split(os.pathsep):
         for minor in range(13, 5, -1):
@@ -197,7 +197,8 @@ def interpreters() -> Iterator[Path]:
             yield from (python for python in sorted(root.glob("*/bin/python"), reverse=True) if python.is_file())
 
 
-def _version(python: Path) -> tuple[int, int] | None:
+def version(python: Path) -> tuple[int, int] | None:
+    """Ask an interpreter for its version, (major, minor); None if it is none."""
     try:
         done = subprocess.run(
             [str(python), "-I", "-c", "import sys; print(*sys.version_info[:2])"], capture_output=True, timeout=_ASK_TIMEOUT_S, check=False

@@ -22,7 +22,7 @@ _FORMS = ("json", "jsonl", "csv", "tsv", "parquet", "arrow")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write to a .json, .jsonl, .csv, .tsv, .parquet or .arrow file.")
 @click.option("--json", "is_json", is_flag=True, help="Print the records as the server answers them.")
 @click.option("--format", "form", type=click.Choice(_FORMS), help="What DATA is; by default its suffix says so, and - is json.")
-@settings(["trust", "code", "architecture", "sandbox", "debug"])
+@settings(["trust", "code", "architecture", "env", "sandbox", "debug"])
 def command(file: Path, data: str | None, output: Path | None, is_json: bool, form: str | None, **flags: Value) -> None:
     """Predict the rows of DATA with FILE, a model file or a bundle folder.
 

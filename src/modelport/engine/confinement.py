@@ -60,6 +60,16 @@ def command(confinement: Confinement, threads: int) -> Command:
     return Command(arguments, with_threads(scrubbed(os.environ, confinement, scratch), threads), scratch)
 
 
+def foreign_command(confinement: Confinement, threads: int, interpreter: str) -> Command:
+    """Return how to start a worker in an old model's own environment: not locked in, but with the same few variables.
+
+    Raises: OSError if no folder can be made.
+    """
+    scratch = Path(tempfile.mkdtemp(prefix="modelport-worker-"))
+    environment = with_threads(scrubbed(os.environ, confinement, scratch), threads)
+    return Command((interpreter, "-I", str(Path(__file__).with_name("foreign.py"))), environment, scratch)
+
+
 def with_threads(environment: Mapping[str, str], threads: int) -> dict[str, str]:
     """Return the variables with those that tell the numeric libraries how many threads to use, and to report nothing; set ones stay."""
     # ONNX Runtime would write an identifier of this machine to the home folder, and report its use.

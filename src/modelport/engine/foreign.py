@@ -94,17 +94,17 @@ def main():
     request = frame[0]
     warnings.showwarning = lambda *_, **__: None  # scikit-learn sets its own filters over ours when it is imported
     try:
-        model = models.Model(_unpickle(request["source"], request["sha256"]))
-        model.warm_up()
-    except Exception as error:  # noqa: BLE001  # whatever loading raises is told to the front
-        core.send(sock, {"kind": "failed", "error": {"code": "load_failed", "message": _say(error)}})
-        return
-    details = {"environment": _environment(), "is_row_wise": True}
-    core.send(sock, {"kind": "ready", "schema": model.schema, "form": "environment", "details": details})
-    try:
+        try:
+            model = models.Model(_unpickle(request["source"], request["sha256"]))
+            model.warm_up()
+        except Exception as error:  # noqa: BLE001  # whatever loading raises is told to the front
+            core.send(sock, {"kind": "failed", "error": {"code": "load_failed", "message": _say(error)}})
+            return
+        details = {"environment": _environment(), "is_row_wise": True}
+        core.send(sock, {"kind": "ready", "schema": model.schema, "form": "environment", "details": details})
         core.run(sock, model.predict, lambda error: {"code": "model_error", "message": "the model failed on this input: " + _say(error)})
     except (OSError, core.FrameError):
-        return
+        return  # the front is gone; there is nobody left to tell
 
 
 if __name__ == "__main__":

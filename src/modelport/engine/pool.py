@@ -34,6 +34,7 @@ class PoolSettings:
     """How many workers, and what each is told to load. ``threads``: of the numeric libraries in each worker.
 
     ``is_probed``: whether the version has to survive a throw-away process before a worker of it is used.
+    ``interpreter``: the Python of the old model's own environment, if it is to run there.
     """
 
     workers: int
@@ -42,6 +43,7 @@ class PoolSettings:
     load_timeout_s: float = 300.0
     confinement: Confinement = field(default_factory=lambda: Confinement("off"))
     is_probed: bool = False
+    interpreter: str = ""
 
 
 class Pool:
@@ -120,7 +122,10 @@ class Pool:
             self._own(self._spawn(0.0))
 
     def _command(self) -> Command:
-        return confinement.command(self._settings.confinement, self._settings.threads)
+        settings = self._settings
+        if settings.interpreter:
+            return confinement.foreign_command(settings.confinement, settings.threads, settings.interpreter)
+        return confinement.command(settings.confinement, settings.threads)
 
     def _order(self) -> dict[str, object]:
         settings = self._settings

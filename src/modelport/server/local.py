@@ -9,6 +9,7 @@ import signal
 import ssl
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -25,7 +26,8 @@ from modelport.engine.pool import Pool
 from modelport.errors import UsageError
 from modelport.http.app import App, build
 from modelport.http.limits import HttpLimits
-from modelport.server.workers import cores, pool
+from modelport.server.environments import Place, place
+from modelport.server.workers import Staff, cores, options, pool
 from modelport.telemetry import logs
 
 _log = structlog.get_logger(__name__)
@@ -52,7 +54,9 @@ def serve(paths: Sequence[Path], flags: dict[str, Value], announce: Announce) ->
     first = bundles[0].manifest if bundles else None
     settings = resolve(flags, first.serve if first is not None and len(bundles) == 1 else {})
     logs.configure("json" if settings.log_format == "json" else "text", "debug" if settings.debug else "info")
-    _run(_serve(bundles, settings, announce))
+    say = partial(_log.warning, "environment")
+    places = [place(bundle, settings, options(settings), lambda text: say(what=text)) for bundle in bundles]
+    _run(_serve(list(zip(bundles, places, strict=True)), settings, announce))
 
 
 def _run(main: Coroutine[object, object, None]) -> None:
@@ -64,17 +68,18 @@ def _run(main: Coroutine[object, object, None]) -> None:
     uvloop.run(main)
 
 
-async def _serve(bundles: Sequence[Bundle], settings: Settings, announce: Announce) -> None:
+async def _serve(placed: Sequence[tuple[Bundle, Place]], settings: Settings, announce: Announce) -> None:
     loop = asyncio.get_running_loop()
     models = Models()
-    engines = [_engine(bundle, settings, is_only=len(bundles) == 1) for bundle in bundles]
+    engines = [_engine(bundle, settings, is_only=len(placed) == 1) for bundle, _ in placed]
     for engine in engines:
         models.add(engine)
     app = build(models, _limits(settings))
     stopping = _signals(loop)
     server = await _listen(loop, app, settings)
     try:
-        loading = asyncio.gather(*(engine.start(_pool(bundle, engine, settings)) for bundle, engine in zip(bundles, engines, strict=True)))
+        pools = [_pool(bundle, engine, settings, where) for (bundle, where), engine in zip(placed, engines, strict=True)]
+        loading = asyncio.gather(*(engine.start(workers) for engine, workers in zip(engines, pools, strict=True)))
         if await _either(loading, stopping):
             host, port = server.sockets[0].getsockname()[:2]
             announce(Live(_url(settings, host, port), engines))
@@ -184,8 +189,8 @@ def _named(manifest: Manifest, settings: Settings, *, is_only: bool) -> Manifest
     return replace(manifest, name=settings.name or manifest.name, route=settings.route or manifest.route)
 
 
-def _pool(bundle: Bundle, engine: Engine, settings: Settings) -> Pool:
-    return pool(bundle, engine, settings, workers=settings.worker_count(cores()))
+def _pool(bundle: Bundle, engine: Engine, settings: Settings, where: Place) -> Pool:
+    return pool(bundle, engine, settings, Staff(settings.worker_count(cores()), where))
 
 
 def _limits(settings: Settings) -> HttpLimits:

@@ -20,6 +20,7 @@ _PLANS = {
     "native": "answers with the library's own code, in a worker process",
     "shimmed": "answers with the library's own code, in a worker process, repaired to answer as on the day it was saved",
     "converted": "answers with ONNX Runtime, on a conversion of the model",
+    "keras": "answers with Keras itself, in a worker process",
     "none": "would not load it",
 }
 _EXIT = {"loadable": 0, "needs_trust": 3, "refused": 3}

@@ -6,6 +6,7 @@ The worker loads the file, as it does for ``serve``; this process never opens it
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TypeAlias
@@ -17,7 +18,8 @@ from modelport.engine.batcher import BatchLimits
 from modelport.engine.engine import Engine
 from modelport.engine.executor import Identity
 from modelport.schema import Schema
-from modelport.server.workers import pool
+from modelport.server.environments import Place, place
+from modelport.server.workers import Staff, options, pool
 from modelport.telemetry import logs
 from modelport.wire.base import Call
 from modelport.wire.native import codec
@@ -30,7 +32,7 @@ def describe(bundle: Bundle, settings: Settings) -> Schema:
 
     Raises: what stands in the way of loading it.
     """
-    return asyncio.run(_describe(bundle, settings))
+    return asyncio.run(_describe(bundle, settings, _place(bundle, settings)))
 
 
 def predict(bundle: Bundle, settings: Settings, ask: Ask) -> bytes:
@@ -39,16 +41,20 @@ def predict(bundle: Bundle, settings: Settings, ask: Ask) -> bytes:
     ``ask`` makes the call from the model's schema. More rows than a request may hold go to the model in several chunks.
     Raises: what stands in the way of loading it, what ``ask`` raises, ModelError where the model fails on the rows.
     """
-    return asyncio.run(_predict(bundle, settings, ask))
+    return asyncio.run(_predict(bundle, settings, ask, _place(bundle, settings)))
 
 
-async def _describe(bundle: Bundle, settings: Settings) -> Schema:
-    async with _engine(bundle, settings) as engine:
+def _place(bundle: Bundle, settings: Settings) -> Place:
+    return place(bundle, settings, options(settings), lambda text: print(text, file=sys.stderr))  # noqa: T201  # what takes long says so
+
+
+async def _describe(bundle: Bundle, settings: Settings, where: Place) -> Schema:
+    async with _engine(bundle, settings, where) as engine:
         return engine.schema
 
 
-async def _predict(bundle: Bundle, settings: Settings, ask: Ask) -> bytes:
-    async with _engine(bundle, settings) as engine:
+async def _predict(bundle: Bundle, settings: Settings, ask: Ask, where: Place) -> bytes:
+    async with _engine(bundle, settings, where) as engine:
         call = ask(engine.schema)
         rows, step = call.columns.rows, settings.max_rows
         chunks = [call.columns.slice(start, min(start + step, rows)) for start in range(0, rows, step)]
@@ -57,12 +63,12 @@ async def _predict(bundle: Bundle, settings: Settings, ask: Ask) -> bytes:
 
 
 @asynccontextmanager
-async def _engine(bundle: Bundle, settings: Settings) -> AsyncIterator[Engine]:
+async def _engine(bundle: Bundle, settings: Settings, where: Place) -> AsyncIterator[Engine]:
     logs.configure("json" if settings.log_format == "json" else "text", "debug" if settings.debug else "warning")
     manifest = bundle.manifest
     limits = BatchLimits(max_rows=manifest.batch.max_rows, is_batched=manifest.batch.is_enabled, max_queued_rows=settings.max_rows)
     engine = Engine(Identity(manifest.name, manifest.version), limits)
-    await engine.start(pool(bundle, engine, settings, workers=1, is_probed=False))
+    await engine.start(pool(bundle, engine, settings, Staff(1, where, is_probed=False)))
     try:
         yield engine
     finally:

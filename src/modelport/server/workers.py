@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -13,6 +14,7 @@ from modelport.engine.confinement import Confinement, Setting
 from modelport.engine.executor import Listener
 from modelport.engine.pool import Pool, PoolSettings
 from modelport.formats.base import Options
+from modelport.server.environments import HERE, Place
 
 
 def cores() -> int:
@@ -25,10 +27,22 @@ def options(settings: Settings) -> Options:
     return Options(frozenset(settings.trust), tuple(Path(path) for path in settings.code), settings.architecture)
 
 
-def pool(bundle: Bundle, listener: Listener, settings: Settings, *, workers: int, is_probed: bool = True) -> Pool:
-    """Return the pool that will load the bundle in so many workers; its numeric libraries share the cores."""
+@dataclass(frozen=True, slots=True)
+class Staff:
+    """How many workers a bundle gets, where they run, and whether a throw-away process goes first."""
+
+    workers: int
+    place: Place = HERE
+    is_probed: bool = True
+
+
+def pool(bundle: Bundle, listener: Listener, settings: Settings, staff: Staff) -> Pool:
+    """Return the pool that will load the bundle; the workers' numeric libraries share the cores."""
+    workers = staff.workers
+    is_here = not staff.place.interpreter
     load: dict[str, object] = {
-        "source": str(bundle.root if bundle.is_folder else bundle.artifact),
+        "source": str(bundle.root if bundle.is_folder and is_here else bundle.artifact),
+        "sha256": staff.place.sha256,
         "trust": list(settings.trust),
         "code": list(settings.code),
         "architecture": None if settings.architecture is None else str(settings.architecture),
@@ -40,7 +54,8 @@ def pool(bundle: Bundle, listener: Listener, settings: Settings, *, workers: int
         threads=max(1, cores() // workers),
         load_timeout_s=settings.load_timeout,
         confinement=confinement(bundle, settings),
-        is_probed=is_probed,
+        is_probed=staff.is_probed,
+        interpreter=staff.place.interpreter,
     )
     return Pool(asked, listener)
 
