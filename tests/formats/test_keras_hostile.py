@@ -15,6 +15,8 @@ import pytest
 from modelport.errors import RefusedFile, UnreadableFile
 from modelport.formats import keras
 from modelport.formats.base import Options
+from modelport.formats.keras_audit import audit
+from modelport.formats.keras_real import obstacle
 
 FOLDER = Path(__file__).parents[1] / "artifacts" / "keras"
 Config = dict[str, object]
@@ -223,3 +225,30 @@ def test_a_missing_list_of_names_is_unreadable(tmp_path: Path) -> None:
         del file["model_weights"].attrs["layer_names"]
 
     assert_unreadable(hdf5(tmp_path, change), 'attribute "layer_names" is missing')
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"class_name": "Dense", "module": "os"},
+        {"class_name": "Dense", "module": "keras.src.saving"},
+        {"class_name": "Dense", "registered_name": "mine>Dense"},
+        {"class_name": "TorchModuleWrapper", "module": "keras.layers"},
+        {"class_name": "function", "module": "builtins", "config": "os.system"},
+        {"class_name": "LSTM", "config": {"stateful": True}},
+    ],
+)
+def test_keras_itself_is_given_its_own_plain_classes_only(change: dict[str, object]) -> None:
+    assert obstacle({"class_name": "Sequential", "module": "keras", "registered_name": None, "config": {"layers": [change]}})
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.keras")), ids=lambda path: path.stem)
+def test_what_keras_writes_itself_has_no_obstacle(path: Path) -> None:
+    with zipfile.ZipFile(path) as good:
+        assert obstacle(json.loads(good.read("config.json"))) == ""
+
+
+def test_a_list_of_words_is_no_path_and_a_path_to_one_is_refused() -> None:
+    audit({"class_name": "StringLookup", "config": {"name": "s", "vocabulary": ["/", "~", "a://b", "../c"]}})
+    with pytest.raises(RefusedFile, match='the field "vocabulary"'):
+        audit({"class_name": "StringLookup", "config": {"name": "s", "vocabulary": "words.txt"}})

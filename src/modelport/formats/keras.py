@@ -1,4 +1,4 @@
-"""Keras files (``.hdf5``, ``.h5``, ``.keras``): read without Keras, converted to an ONNX graph, answered by ONNX Runtime."""
+"""Keras files (``.hdf5``, ``.h5``, ``.keras``): converted to an ONNX graph, else run by Keras itself."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ import numpy.typing as npt
 
 from modelport.columns import Array
 from modelport.errors import LoadError, MissingExtra, ModelError, RefusedFile
-from modelport.formats.base import Options, Report, Step
-from modelport.formats.keras_file import Content, read
+from modelport.formats.base import Options, Plan, Report, Step
+from modelport.formats.keras_file import Content, configuration, read
 from modelport.formats.keras_native import NetworkModel
+from modelport.formats.keras_real import KerasPredictor, is_installed, obstacle, private_copy
+from modelport.formats.keras_real import load as load_real
 from modelport.formats.runtime import Cut, GraphPredictor, open_session
 from modelport.forms.keras_onnx.convert import Converted, convert
+from modelport.forms.keras_onnx.fields import NotConverted
 from modelport.forms.keras_onnx.network import Layer, leaves
 from modelport.forms.keras_onnx.proto import Port
 from modelport.schema import Field, Scalar, Schema, Type
@@ -39,7 +42,7 @@ def inspect(path: Path, options: Options) -> Report:
     except RefusedFile as error:
         return Report("keras", "keras", None, "unknown", verdict="refused", plan="none", problem=error.message, cure=_CURE)
     except LoadError as error:
-        return _unconverted(error, "unknown", None)
+        return _unconverted(path, error, "unknown", None)
     network = content.network
     model = f"{network.kind} network of {len(network.members)} layers"
     if content.architecture:
@@ -47,7 +50,7 @@ def inspect(path: Path, options: Options) -> Report:
     try:
         converted = convert(network, content.weights)
     except LoadError as error:
-        return _unconverted(error, model, content)
+        return _unconverted(path, error, model, content)
     return Report(
         "keras",
         "keras",
@@ -61,10 +64,22 @@ def inspect(path: Path, options: Options) -> Report:
     )
 
 
-def _unconverted(error: LoadError, model: str, content: Content | None) -> Report:
+def _unconverted(path: Path, error: LoadError, model: str, content: Content | None) -> Report:
     problem, _, cure = error.message.rpartition("; ")
     steps = _steps(content) if content else ()
-    return Report("keras", "keras", content.version if content else None, model, steps=steps, plan="none", problem=problem, cure=cure)
+    version = content.version if content else None
+    plan: Plan = "none"
+    if isinstance(error, NotConverted):
+        document, version = configuration(path)
+        if _is_for_keras(document, version):
+            plan = "keras" if is_installed() else "none"
+            cure = "" if is_installed() else "run: pip install 'modelport[tensorflow]', and Keras itself answers"
+    return Report("keras", "keras", version, model, steps=steps, plan=plan, problem=problem, cure=cure)
+
+
+def _is_for_keras(document: Mapping[str, object], version: str | None) -> bool:
+    """Whether Keras itself may open the file: written by Keras 3, as Keras 3 misreads older ones, and of listed classes only."""
+    return bool(document) and (version or "").startswith("3.") and not obstacle(document)
 
 
 def _steps(content: Content) -> tuple[Step, ...]:
@@ -97,11 +112,22 @@ def _words(words: int | None) -> str:
     return "" if words is None else f"whole numbers from 0 to {words - 1}"
 
 
-def load(path: Path, options: Options) -> GraphPredictor:
-    """Return a predictor for a Keras file: the same answers as Keras's within 1e-6, without Keras.
+def load(path: Path, options: Options) -> GraphPredictor | KerasPredictor:
+    """Return a predictor for a Keras file: the same answers as Keras's within 1e-6, without Keras where the converter covers it.
 
     Raises: UnreadableFile, RefusedFile, MissingExtra, LoadError.
     """
+    try:
+        return _load_converted(path, options)
+    except NotConverted as error:
+        with private_copy(path) as folder:
+            copy = next(Path(folder).iterdir())
+            if not _is_for_keras(*configuration(copy)):
+                raise
+            return load_real(copy, error.message.rpartition("; ")[0])
+
+
+def _load_converted(path: Path, options: Options) -> GraphPredictor:
     content = read(path, options)
     try:
         converted = convert(content.network, content.weights, apart_bytes=_APART_BYTES)
@@ -110,7 +136,7 @@ def load(path: Path, options: Options) -> GraphPredictor:
     except ModuleNotFoundError as error:
         raise MissingExtra(f"Keras files need {error.name}, which is not installed; run: pip install 'modelport[keras]'") from error
     except LoadError as error:
-        raise LoadError(f"{path.name}: {error.message}") from error
+        raise type(error)(f"{path.name}: {error.message}") from error
     schema = schema_of(converted)
     names = {item.name: port.name for item, port in zip(schema.outputs, converted.outputs, strict=True)}
     check = _check_words(converted.words, converted.inputs)

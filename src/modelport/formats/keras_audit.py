@@ -19,7 +19,8 @@ _CODE = {
 _PATH_KEYS = frozenset(
     {"filepath", "file_path", "filename", "path", "file", "url", "uri", "origin", "directory", "vocabulary", "idf_weights"}
 )
-_NAME_KEYS = frozenset({"name", "class_name", "module", "registered_name", "keras_history"})
+_WORD_LISTS = frozenset({"vocabulary", "idf_weights"})
+_NAME_KEYS = frozenset({"vocabulary[]", "idf_weights[]", "name", "class_name", "module", "registered_name", "keras_history"})
 
 
 def audit(config: object) -> None:
@@ -47,7 +48,8 @@ def _strings(config: object) -> Iterator[tuple[str, str, str]]:
         if isinstance(value, str):
             yield where, key, value
         elif isinstance(value, list):
-            stack += [(item, key, where, depth + 1) for item in value]
+            inner = f"{key}[]" if key in _WORD_LISTS else key  # a list of words is no path, whatever they are
+            stack += [(item, inner, where, depth + 1) for item in value]
         elif isinstance(value, dict):
             where = _named(value) or where
             stack += [(item, str(name), where, depth + 1) for name, item in value.items()]

@@ -16,7 +16,10 @@ from modelport.formats.keras_hdf5 import attribute, has_layers, opened, read_wei
 from modelport.formats.keras_zip import CONFIG_LIMIT_BYTES, read_members
 from modelport.forms.keras_onnx import network as net
 from modelport.forms.keras_onnx.convert import convert
+from modelport.forms.keras_onnx.fields import not_converted
+from modelport.forms.keras_onnx.network import leaves
 from modelport.forms.keras_onnx.parse import NETWORKS, parse, parse_version
+from modelport.forms.keras_onnx.table import LAYERS
 
 if TYPE_CHECKING:
     import h5py
@@ -51,6 +54,25 @@ def read(path: Path, options: Options) -> Content:
         raise type(error)(f"{path.name}: {error.message}") from error
 
 
+def configuration(path: Path) -> tuple[dict[str, object], str | None]:
+    """Return the configuration inside a file, audited, and the version that wrote it; an empty one for a file of weights only.
+
+    Raises: UnreadableFile, RefusedFile, MissingExtra.
+    """
+    with path.open("rb") as handle:
+        if handle.read(4) == b"PK\x03\x04":
+            config, metadata, weights = read_members(handle)
+            with opened(weights):  # points to nothing outside itself
+                document = parse_json(config, "config.json")
+            version = (parse_json(metadata, "metadata.json") if metadata else {}).get("keras_version")
+        else:
+            with opened(handle) as file:
+                version, text = attribute(file, "keras_version"), attribute(file, "model_config")
+                document = parse_json(text.encode(), "model_config") if text else {}
+    audit(document)
+    return document, version if isinstance(version, str) else None
+
+
 def _read(handle: IO[bytes], path: Path, options: Options) -> Content:
     if handle.read(4) == b"PK\x03\x04":
         config, metadata, weights = read_members(handle)
@@ -82,6 +104,9 @@ def _fit(document: dict[str, object], file: h5py.File, version: str | None, arch
     own = document.get("keras_version")
     version = version or (own if isinstance(own, str) else None)
     network = parse(document, parse_version(version, document))
+    for layer in leaves(network):
+        if layer.kind not in LAYERS and not layer.kind.startswith("ops."):
+            not_converted(layer.title)
     return Content(network, read_weights(file, network), version, architecture)
 
 

@@ -10,9 +10,13 @@ from modelport.errors import LoadError, UnreadableFile
 _HOW = 'serve it through a "load" hook in model.toml that opens the file with Keras itself'
 
 
+class NotConverted(LoadError):
+    """Keras has it and the converter has not; Keras itself may still answer."""
+
+
 def not_converted(what: str) -> NoReturn:
     """Raise the error for something that Keras has and the converter has not; ``what`` is the first half of the sentence."""
-    raise LoadError(f"{what} is not converted; {_HOW}")
+    raise NotConverted(f"{what} is not converted; {_HOW}")
 
 
 def damaged(where: str, expected: str, found: object) -> NoReturn:
