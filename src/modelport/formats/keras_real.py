@@ -112,7 +112,7 @@ def load(path: Path, reason: str) -> KerasPredictor:
     try:
         model = keras.saving.load_model(str(path), compile=False, safe_mode=True)
     except (ValueError, TypeError, KeyError, OSError, RuntimeError, AttributeError, ImportError) as error:
-        cause = str(error).strip().split("\n", 1)[0][:160]
+        cause = str(error).strip().rsplit("\n", 1)[-1].removeprefix("Exception encountered: ")[:160]
         raise LoadError(f"{reason}, and Keras {keras.__version__} does not open it ({cause}); save it again with that Keras") from error
     schema = _schema(model)
 
