@@ -183,7 +183,8 @@ def _unsigned(scan: Scan, installed: str) -> str:
 def _sentence(written: str, installed: str, reason: str) -> str:
     return (
         f"the file was written by scikit-learn {written} and {installed} is installed: {reason}; "
-        f"install that version (pip install scikit-learn=={written}) or save the model again with a newer one"
+        "serve it as it was, in an environment of that version, with --env auto; "
+        f"or install that version (pip install scikit-learn=={written}), or save the model again with a newer one"
     )
 
 
