@@ -36,7 +36,11 @@ def _pickles() -> dict[str, Write]:
 
     cases = {name: writer(make) for name, make in module.CASES.items()}
     cases["a bomb in gzip"] = lambda folder: _write(folder / "model.pkl.gz.pkl", gzip.compress(bytes(200_000_000), 1))
-    cases["a million opcodes in zlib"] = lambda folder: _write(folder / "model.joblib", zlib.compress(b"\x80\x04]" + b"N" * 1_000_000, 9))
+    for name, opcodes in (("stacked", b"N"), ("memorized", b"]\x94"), ("dropped", b"N0"), ("nested", b"("), ("copied", b"2")):
+        flood = b"\x80\x04]" + opcodes * (60_000_000 // len(opcodes))
+        cases[f"sixty million opcodes in zlib, {name}"] = lambda folder, flood=flood: _write(
+            folder / "model.joblib", zlib.compress(flood, 9)
+        )
     return cases
 
 

@@ -13,19 +13,37 @@ from modelport.errors import RefusedFile, UnreadableFile
 from modelport.formats.symbols import Block, Group, Judge, Node, Ref, Stream, Symbol
 
 _MAX_KEY_LENGTH = 1024
+MAX_STACK = 2_000_000  # picklers hand over the members of a container a thousand at a time
+MAX_NESTING = 10_000
 _MEMO_SLACK = 1024  # picklers number their memo without gaps
 
 
 class Machine:
     """The state of one walk over one pickle within ``data``."""
 
-    __slots__ = ("blocks", "built", "cuts", "data", "found", "frame_stop", "is_nested", "judge", "marks", "memo", "pos", "stack", "start")
+    __slots__ = (
+        "blocks",
+        "budget",
+        "built",
+        "cuts",
+        "data",
+        "found",
+        "frame_stop",
+        "is_nested",
+        "judge",
+        "marks",
+        "memo",
+        "pos",
+        "stack",
+        "start",
+    )
 
     def __init__(self, data: bytes, judge: Judge, outer: Machine | None = None, start: int = 0) -> None:
         self.data = data
         self.judge = judge
         self.start = self.pos = start
         self.frame_stop = 0
+        self.budget: int = outer.budget if outer else len(data)
         self.stack: list[Symbol] = []
         self.marks: list[list[Symbol]] = []
         self.memo: dict[int, Symbol] = {}
@@ -97,6 +115,8 @@ def _dup(m: Machine) -> None:
 
 
 def _mark(m: Machine) -> None:
+    if len(m.marks) > MAX_NESTING:
+        raise RefusedFile(f"the pickle opens more than {MAX_NESTING} containers within each other; models nest a few deep")
     m.marks.append(m.stack)
     m.stack = []
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from modelport.errors import RefusedFile, UnreadableFile
 from modelport.formats import arrays
 from modelport.formats.atoms import ATOMS
-from modelport.formats.machine import CONTAINERS, Handler, Machine, check_key
+from modelport.formats.machine import CONTAINERS, MAX_STACK, Handler, Machine, check_key
 from modelport.formats.rules import DTYPE, RECONSTRUCTOR, fault, state_fault
 from modelport.formats.symbols import Group, Node, Ref, Symbol, Use
 
@@ -35,10 +35,16 @@ def walk(m: Machine) -> Symbol:
     """
     data, handlers = m.data, HANDLERS
     try:
-        while (code := data[m.pos]) != _STOP:
+        for _ in range(m.budget + 1):
+            code = data[m.pos]
             m.pos += 1
+            if code == _STOP:
+                break
             handlers[code](m)
-        m.pos += 1
+            if len(m.stack) > MAX_STACK:
+                raise RefusedFile(f"the pickle piles more than {MAX_STACK} objects on its stack; picklers keep a thousand there")
+        else:
+            raise RefusedFile(f"the pickle goes on after {m.budget} opcodes, far more than a model of its size has")
         result = m.stack.pop()
     except (IndexError, KeyError) as error:
         if m.pos >= len(data):

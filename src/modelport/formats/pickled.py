@@ -41,7 +41,7 @@ class ArrayWrapper:
 def inspect(path: Path, options: Options) -> Report:
     """Report what a pickle says of itself. Raises: UnreadableFile, RefusedFile for a decompression bomb, UsageError for ``--code``."""
     content = streams.read(path)
-    found = _scan(path, content.data, options)
+    found = _scan(path, content.data, options, file_bytes=content.size_bytes if content.compression else None)
     told = summarize(content.data, found)
     report = Report(
         format="pickle",
@@ -84,7 +84,7 @@ def load_object(path: Path, options: Options) -> object:
 
 def _read(path: Path, options: Options) -> tuple[object, tuple[str, ...]]:
     content = streams.read(path)
-    found = _scan(path, content.data, options)
+    found = _scan(path, content.data, options, file_bytes=content.size_bytes if content.compression else None)
     if found.refusal:
         raise RefusedFile(f"{path.name}: {found.refusal}")
     if unknown := _unknown(found):
@@ -98,9 +98,9 @@ def _read(path: Path, options: Options) -> tuple[object, tuple[str, ...]]:
     return model, _notes(found)
 
 
-def _scan(path: Path, data: bytes, options: Options) -> Scan:
+def _scan(path: Path, data: bytes, options: Options, *, file_bytes: int | None = None) -> Scan:
     try:
-        found = scan(data, allow.judge(options.trust, options.code))
+        found = scan(data, allow.judge(options.trust, options.code), file_bytes=file_bytes)
     except UnreadableFile as error:
         raise UnreadableFile(f"{path.name}: {error.message}") from error
     if any(ref.name in _OLD_JOBLIB and "joblib" in ref.module for ref in found.refs):

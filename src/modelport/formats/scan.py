@@ -14,6 +14,10 @@ from modelport.formats.machine import Machine
 from modelport.formats.making import walk
 from modelport.formats.symbols import Block, Judge, Node, Ref, Stream, Symbol
 
+# A vocabulary of words takes less than one opcode for each compressed byte; only what repeats itself without end takes more.
+_FREE_OPCODES = 1_000_000
+_OPCODES_A_BYTE = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Scan:
@@ -36,13 +40,15 @@ class Scan:
         return tuple(sorted(set(self.names.values()), key=lambda ref: ref.dotted))
 
 
-def scan(data: bytes, judge: Judge) -> Scan:
+def scan(data: bytes, judge: Judge, *, file_bytes: int | None = None) -> Scan:
     """Walk a whole pickle, asking ``judge`` about each global it names.
 
+    ``file_bytes``: how long the file is before decompression, if it is compressed; a few kilobytes may not ask for minutes.
     Raises: UnreadableFile if the bytes are no complete pickle.
     Cost: about 0.2 microseconds an opcode; long strings and arrays are stepped over.
     """
     machine, root, refusal = Machine(data, judge), None, ""
+    machine.budget = len(data) if file_bytes is None else _FREE_OPCODES + _OPCODES_A_BYTE * file_bytes
     try:
         root = walk(machine)
         if machine.pos != len(data):
