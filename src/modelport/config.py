@@ -88,6 +88,9 @@ class Settings:
     env: str = _setting(
         "local", "Where a model of an older scikit-learn runs: local, auto (an environment of its version, made if none is there), or PATH."
     )
+    no_cache: bool = _setting(
+        False, "Try the version in a throw-away process even if it has survived one before, and remember nothing.", kind="switch"
+    )
     architecture: Path | None = _setting(None, "The architecture JSON of a weights-only Keras file.", kind="path")
 
     def worker_count(self, cores: int) -> int:

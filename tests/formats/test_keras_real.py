@@ -11,7 +11,7 @@ import pytest
 
 from modelport.columns import Columns
 from modelport.errors import LoadError, MissingExtra
-from modelport.formats import keras
+from modelport.formats import keras, keras_real
 from modelport.formats.base import Options
 from modelport.formats.keras_real import KerasPredictor, is_installed
 
@@ -32,8 +32,8 @@ def unconverted(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.skipif(is_installed(), reason="Keras is installed here")
-def test_without_keras_the_layer_and_the_cure_are_named(unconverted: Path) -> None:
+def test_without_keras_the_layer_and_the_cure_are_named(unconverted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keras_real, "find_spec", lambda _: None)  # as where neither Keras nor a backend can be imported
     with pytest.raises(MissingExtra, match=r'"bins" \(Discretization\).* is not converted, and Keras, .* pip install'):
         keras.load(unconverted, Options())
     report = keras.inspect(unconverted, Options())

@@ -103,6 +103,7 @@ class Pool:
 
     async def _proven(self, ready: asyncio.Future[Description]) -> Description:
         """Wait for the first worker and for the probe, and start the other workers. Raises: what stopped one of the two."""
+        ready.add_done_callback(_retrieve)
         probing = asyncio.ensure_future(probe(self._command, self._order()))
         try:
             await asyncio.wait((ready, probing), return_when=asyncio.FIRST_EXCEPTION)
@@ -261,6 +262,12 @@ class Pool:
             self._listener.failed(batch, rebuild(error), predict_s)
         else:
             self._listener.answered(batch, Columns({}) if columns is None else columns, predict_s)
+
+
+def _retrieve(ready: asyncio.Future[Description]) -> None:
+    """Look at an error that nobody waits for any more, because the probe failed first; asyncio would log it."""
+    if not ready.cancelled():
+        ready.exception()
 
 
 def _backoff_s(failures: int) -> float:

@@ -22,11 +22,11 @@ from modelport.engine.batcher import BatchLimits
 from modelport.engine.engine import Engine
 from modelport.engine.executor import Identity
 from modelport.engine.models import Models
-from modelport.engine.pool import Pool
 from modelport.errors import UsageError
 from modelport.http.app import App, build
 from modelport.http.limits import HttpLimits
-from modelport.server.environments import Place, place
+from modelport.server.environments import place
+from modelport.server.proven import is_proven, key_of, mark
 from modelport.server.workers import Staff, cores, options, pool
 from modelport.telemetry import logs
 
@@ -56,7 +56,15 @@ def serve(paths: Sequence[Path], flags: dict[str, Value], announce: Announce) ->
     logs.configure("json" if settings.log_format == "json" else "text", "debug" if settings.debug else "info")
     say = partial(_log.warning, "environment")
     places = [place(bundle, settings, options(settings), lambda text: say(what=text)) for bundle in bundles]
-    _run(_serve(list(zip(bundles, places, strict=True)), settings, announce))
+    keys = [key_of(bundle, settings) for bundle in bundles]
+    staff = [Staff(settings.worker_count(cores()), where, not is_proven(key)) for where, key in zip(places, keys, strict=True)]
+
+    def live(service: Live) -> None:
+        for key in keys:
+            mark(key)
+        announce(service)
+
+    _run(_serve(list(zip(bundles, staff, strict=True)), settings, live))
 
 
 def _run(main: Coroutine[object, object, None]) -> None:
@@ -68,7 +76,7 @@ def _run(main: Coroutine[object, object, None]) -> None:
     uvloop.run(main)
 
 
-async def _serve(placed: Sequence[tuple[Bundle, Place]], settings: Settings, announce: Announce) -> None:
+async def _serve(placed: Sequence[tuple[Bundle, Staff]], settings: Settings, announce: Announce) -> None:
     loop = asyncio.get_running_loop()
     models = Models()
     engines = [_engine(bundle, settings, is_only=len(placed) == 1) for bundle, _ in placed]
@@ -78,7 +86,7 @@ async def _serve(placed: Sequence[tuple[Bundle, Place]], settings: Settings, ann
     stopping = _signals(loop)
     server = await _listen(loop, app, settings)
     try:
-        pools = [_pool(bundle, engine, settings, where) for (bundle, where), engine in zip(placed, engines, strict=True)]
+        pools = [pool(bundle, engine, settings, staff) for (bundle, staff), engine in zip(placed, engines, strict=True)]
         loading = asyncio.gather(*(engine.start(workers) for engine, workers in zip(engines, pools, strict=True)))
         if await _either(loading, stopping):
             host, port = server.sockets[0].getsockname()[:2]
@@ -187,10 +195,6 @@ def _named(manifest: Manifest, settings: Settings, *, is_only: bool) -> Manifest
     if settings.route is not None and not settings.route.startswith("/"):
         raise UsageError(f'--route must be a path such as /sentiment, found "{settings.route}"')
     return replace(manifest, name=settings.name or manifest.name, route=settings.route or manifest.route)
-
-
-def _pool(bundle: Bundle, engine: Engine, settings: Settings, where: Place) -> Pool:
-    return pool(bundle, engine, settings, Staff(settings.worker_count(cores()), where))
 
 
 def _limits(settings: Settings) -> HttpLimits:
