@@ -18,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 REQUIRE_ALL = os.environ.get("MODELPORT_REQUIRE_ALL", "") not in ("", "0")
@@ -46,6 +47,13 @@ def pytest_make_collect_report() -> Iterator[None]:
     report = yield
     _fail_skipped(report)
     return report
+
+
+@pytest.fixture(autouse=True)
+def fresh_logs() -> Iterator[None]:
+    """Undo what a test configured: structlog's settings are the process's, and the next test may look at the log."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
