@@ -15,6 +15,7 @@ from modelport.formats.symbols import Block, Group, Judge, Node, Ref, Stream, Sy
 _MAX_KEY_LENGTH = 1024
 MAX_STACK = 2_000_000  # picklers hand over the members of a container a thousand at a time
 MAX_NESTING = 10_000
+_UNSET = object()
 _MEMO_SLACK = 1024  # picklers number their memo without gaps
 
 
@@ -36,6 +37,7 @@ class Machine:
         "pos",
         "stack",
         "start",
+        "stored",
     )
 
     def __init__(self, data: bytes, judge: Judge, outer: Machine | None = None, start: int = 0) -> None:
@@ -46,7 +48,8 @@ class Machine:
         self.budget: int = outer.budget if outer else len(data)
         self.stack: list[Symbol] = []
         self.marks: list[list[Symbol]] = []
-        self.memo: dict[int, Symbol] = {}
+        self.memo: list[Symbol] = []  # a list: a dictionary takes ten times the memory, and a vocabulary fills it
+        self.stored = 0
         self.cuts: list[tuple[int, int, bytes]] = []
         self.is_nested = outer is not None
         self.found: dict[tuple[str, str], Ref] = outer.found if outer else {}
@@ -126,20 +129,28 @@ def _pop_mark(m: Machine) -> None:
 
 
 def _memo_get(m: Machine, index: int) -> None:
-    try:
-        m.stack.append(m.memo[index])
-    except KeyError as error:
-        raise UnreadableFile(f"the pickle recalls its memo number {index} at byte {m.pos}, which it never stored; it is damaged") from error
+    found = m.memo[index] if 0 <= index < len(m.memo) else _UNSET
+    if found is _UNSET:
+        raise UnreadableFile(f"the pickle recalls its memo number {index} at byte {m.pos}, which it never stored; it is damaged")
+    m.stack.append(found)
 
 
 def _memo_put(m: Machine, index: int) -> None:
-    if index > len(m.memo) + _MEMO_SLACK or index < 0:
-        raise RefusedFile(f"the pickle stores memo number {index} after {len(m.memo)} others; picklers number them without gaps")
+    if index > m.stored + _MEMO_SLACK or index < 0:
+        raise RefusedFile(f"the pickle stores memo number {index} after {m.stored} others; picklers number them without gaps")
+    if index >= len(m.memo):
+        m.memo.extend([_UNSET] * (index + 1 - len(m.memo)))
+    m.stored += m.memo[index] is _UNSET
     m.memo[index] = m.stack[-1]
 
 
 def _memoize(m: Machine) -> None:
-    m.memo[len(m.memo)] = m.stack[-1]
+    """Store under the count of what is stored, as the C unpickler does: in a file with gaps that may be taken already."""
+    if m.stored == len(m.memo):
+        m.memo.append(m.stack[-1])
+        m.stored += 1
+    else:
+        _memo_put(m, m.stored)
 
 
 def _binput(m: Machine) -> None:

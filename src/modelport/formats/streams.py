@@ -9,6 +9,7 @@ from __future__ import annotations
 import bz2
 import hashlib
 import importlib
+import io
 import lzma
 import os
 import stat
@@ -179,7 +180,8 @@ def _decoder(kind: str) -> _Decoder:
 
 def _inflate(raw: bytes, kind: str, name: str) -> bytes:
     limit = min(MAX_BYTES, max(ALWAYS_ALLOWED_BYTES, len(raw) * MAX_RATIO))
-    decoder, parts, size, position = _decoder(kind), list[bytes](), 0, 0
+    # BytesIO hands its own buffer over: a list of parts joined at the end would hold everything twice.
+    decoder, out, position = _decoder(kind), io.BytesIO(), 0
     try:
         while not decoder.eof:
             chunk = raw[position : position + _CHUNK_BYTES]
@@ -187,17 +189,16 @@ def _inflate(raw: bytes, kind: str, name: str) -> bytes:
             part = decoder.decompress(chunk, _CHUNK_BYTES * 8)
             if not part and not chunk and not decoder.eof:
                 break
-            parts.append(part)
-            size += len(part)
-            if size > limit:
+            if out.tell() + len(part) > limit:
                 raise RefusedFile(
                     f"{name}: {len(raw)} bytes of {kind} unpack to more than {limit}; that is a decompression bomb, "
                     "or a model to save again without compression"
                 )
+            out.write(part)
     except _DAMAGE as error:
         raise UnreadableFile(f"{name}: its {kind} compression is damaged ({error}); copy the file again from where it was made") from error
     if not decoder.eof:
         raise UnreadableFile(f"{name}: its {kind} compression ends too early; the file is cut off, copy it again")
     if position - len(decoder.unused_data or b"") < len(raw):
         raise UnreadableFile(f"{name}: bytes follow the end of its {kind} compression; one compressed pickle was expected")
-    return b"".join(parts)
+    return out.getvalue()
