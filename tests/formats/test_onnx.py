@@ -194,7 +194,11 @@ def test_data_in_anything_but_a_regular_file_of_one_name_is_refused(tmp_path: Pa
         "fifo": lambda: os.mkfifo(path),
     }
     makers[how]()
-    assert_refused(outside(tmp_path / "m.onnx", "w.bin"), "plain file|regular file")
+    model = outside(tmp_path / "m.onnx", "w.bin")
+    assert_refused(model, "plain file|regular file")
+    report = format_onnx.inspect(model, Options())
+    assert (report.verdict, report.plan) == ("refused", "none")
+    assert "plain file" in report.problem or "regular file" in report.problem
 
 
 def test_data_inside_an_operator_may_not_lie_outside(tmp_path: Path) -> None:
@@ -209,8 +213,10 @@ def test_data_inside_an_operator_may_not_lie_outside(tmp_path: Path) -> None:
 def test_missing_or_short_data_is_unreadable(tmp_path: Path, content: bytes | None, message: str) -> None:
     if content is not None:
         (tmp_path / "w.bin").write_bytes(content)
-    with pytest.raises(UnreadableFile, match=message):
-        format_onnx.load(outside(tmp_path / "m.onnx", "w.bin"), Options())
+    model = outside(tmp_path / "m.onnx", "w.bin")
+    for look in (format_onnx.load, format_onnx.inspect):
+        with pytest.raises(UnreadableFile, match=message):
+            look(model, Options())
 
 
 def test_a_graph_that_does_not_fit_together_is_a_load_error(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ _CURE = "export the model again with standard operators and its data within the 
 def inspect(path: Path, options: Options) -> Report:
     """Report what an ONNX file holds, from its bytes alone.
 
-    Raises: UnreadableFile for a damaged file. A file that is refused is reported so.
+    Raises: UnreadableFile for a damaged file, and for data beside it that is missing or short. A file that is refused is reported so.
     """
     del options
     found = outline(_bytes(path))
@@ -37,7 +37,10 @@ def inspect(path: Path, options: Options) -> Report:
     steps = tuple(Step(operator, f"{domain}.{operator}" if domain else operator) for domain, operator in sorted(found.operators))
     try:
         _check(found)
+        onnx_outside.verify(path, found.outside)
         schema, _ = _schema(found)
+    except UnreadableFile as error:
+        raise UnreadableFile(f"{path.name}: {error.message}") from error
     except RefusedFile as error:
         return Report("onnx", library, version, model, steps=steps, verdict="refused", plan="none", problem=error.message, cure=_CURE)
     except LoadError as error:

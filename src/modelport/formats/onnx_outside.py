@@ -9,8 +9,10 @@ from __future__ import annotations
 import math
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -34,6 +36,20 @@ def check(outside: Sequence[Outside]) -> None:
             raise RefusedFile(f'the tensor "{item.name}" inside an operator lies in another file, which no exporter does; export it again')
 
 
+def verify(path: Path, outside: Sequence[Outside]) -> None:
+    """Open the files beside the model at ``path`` as ``read`` does, and see that each is long enough; nothing in them is read.
+
+    Raises: as ``read``.
+    """
+    check(outside)
+    lengths: dict[str, int] = {}
+    for item in outside:
+        if item.location not in lengths:
+            with _opened(path.parent, item.location) as file:
+                lengths[item.location] = os.fstat(file.fileno()).st_size
+        _dtype(item, lengths[item.location])
+
+
 def read(path: Path, outside: Sequence[Outside]) -> dict[str, Array]:
     """Return the tensors kept beside the model at ``path``, each file opened once and without following links.
 
@@ -48,6 +64,15 @@ def read(path: Path, outside: Sequence[Outside]) -> dict[str, Array]:
 
 
 def _contents(folder: Path, name: str) -> memoryview:
+    with _opened(folder, name) as file:
+        try:
+            return memoryview(file.read())
+        except OSError as error:
+            raise UnreadableFile(f'the data file "{name}" cannot be read ({error.strerror}); copy it again') from error
+
+
+@contextmanager
+def _opened(folder: Path, name: str) -> Iterator[BinaryIO]:
     try:
         handle = os.open(folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError as error:
@@ -56,30 +81,34 @@ def _contents(folder: Path, name: str) -> memoryview:
         raise RefusedFile(
             f'the data file "{name}" cannot be opened as a plain file ({error.strerror}); copy it beside the model'
         ) from error
-    try:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
-            raise RefusedFile(f'the data file "{name}" is not a regular file of one name; copy it beside the model')
-        with os.fdopen(handle, "rb", closefd=False) as file:
-            return memoryview(file.read())
-    except OSError as error:
-        raise UnreadableFile(f'the data file "{name}" cannot be read ({error.strerror}); copy it again') from error
-    finally:
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
         os.close(handle)
+        raise RefusedFile(f'the data file "{name}" is not a regular file of one name; copy it beside the model')
+    with os.fdopen(handle, "rb") as file:
+        yield file
 
 
-def _array(item: Outside, data: memoryview) -> Array:
-    dtype = DTYPES.get(item.type)
-    if dtype is None:
+def _dtype(item: Outside, length: int) -> np.dtype[np.generic]:
+    """Return the tensor's data type, once it is sure to lie within a file of that length."""
+    name = DTYPES.get(item.type)
+    if name is None:
         raise LoadError(
             f'the tensor "{item.name}" has element type {item.type}, which is not read from another file; export it within the model'
         )
-    if any(length < 0 for length in item.shape):
+    if any(axis < 0 for axis in item.shape):
         raise UnreadableFile(f'the tensor "{item.name}" has the shape {item.shape}; the ONNX file is damaged')
-    size = math.prod(item.shape) * np.dtype(dtype).itemsize
-    if (item.length is not None and item.length != size) or item.offset + size > len(data):
+    dtype = np.dtype(name)
+    size = math.prod(item.shape) * dtype.itemsize
+    if (item.length is not None and item.length != size) or item.offset + size > length:
         raise UnreadableFile(
-            f'the tensor "{item.name}" needs {size} bytes at {item.offset} of "{item.location}", which has {len(data)}; it is cut short'
+            f'the tensor "{item.name}" needs {size} bytes at {item.offset} of "{item.location}", which has {length}; it is cut short'
         )
+    return dtype
+
+
+def _array(item: Outside, data: memoryview) -> Array:
+    dtype = _dtype(item, len(data))
+    size = math.prod(item.shape) * dtype.itemsize
     array: Array = np.frombuffer(data[item.offset : item.offset + size], dtype).reshape(item.shape)
     return array
