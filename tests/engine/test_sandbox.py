@@ -6,6 +6,7 @@ import asyncio
 import json
 import platform
 import socket
+import struct
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -216,15 +217,18 @@ def test_a_policy_survives_the_argument_list() -> None:
     assert json.loads(policy.to_json())["network"] is True
 
 
-def evaluate(program: list[seccomp.Instruction], processor: int, number: int, *arguments: int) -> int:
+def evaluate(code: bytes, processor: int, number: int, *arguments: int) -> int:
     """Run a filter as the kernel would: little-endian words of struct seccomp_data."""
     words = {0: number, 4: processor} | {16 + 8 * at: value & 0xFFFFFFFF for at, value in enumerate(arguments)}
+    program = list(struct.iter_unpack("=HBBI", code))
     held = at = 0
     while True:
         operation, yes, no, operand = program[at]
         at += 1
         if operation == 0x20:
             held = words.get(operand, 0)
+        elif operation == 0x54:
+            held &= operand
         elif operation == 0x06:
             return operand
         else:
@@ -242,19 +246,27 @@ def test_the_filter_denies_and_allows_on_every_processor(name: str) -> None:
         number = processor.numbers[call] if isinstance(call, str) else call
         return evaluate(program, processor.identifier, number, *arguments)
 
-    for call in set(processor.numbers) - {"clone", "kill", "tgkill", "prlimit64", "socketpair", "ioctl"}:
+    for call in set(processor.numbers) - {"clone", "kill", "tgkill", "prlimit64", "socketpair", "ioctl", "prctl"}:
         assert verdict(call) == deny, call
     assert verdict(435) == unknown
     assert (verdict("clone", 0x11), verdict("clone", 0x3D0F00)) == (deny, allow)
     assert (verdict("kill", 41), verdict("kill", 1), verdict("kill", -1)) == (allow, deny, deny)
     assert (verdict("prlimit64", 0), verdict("prlimit64", 7)) == (allow, deny)
-    assert (verdict("socketpair", 1), verdict("socketpair", 2)) == (allow, deny)
+    stream, datagram, no_wait = 1, 2, 0o4000
+    assert (verdict("socketpair", 1, stream), verdict("socketpair", 1, stream | no_wait)) == (allow, allow)
+    assert (verdict("socketpair", 1, datagram), verdict("socketpair", 2, stream)) == (deny, deny)
+    assert (verdict("prctl", 1), verdict("prctl", 15)) == (deny, allow)  # PR_SET_PDEATHSIG, PR_SET_NAME
     assert (verdict("ioctl", 0, 0x5401), verdict("ioctl", 0, 0x5412)) == (allow, deny)
     assert evaluate(program, 0x40000003, 1) == kill
     assert verdict(63 if name == "aarch64" else 0) == allow
     opened = seccomp.program(processor, 41, has_network=True)
     assert evaluate(opened, processor.identifier, processor.numbers["connect"]) == allow
     assert evaluate(opened, processor.identifier, processor.numbers["listen"]) == deny
+    families = {family: evaluate(opened, processor.identifier, processor.numbers["socket"], family) for family in (1, 2, 10, 17)}
+    assert families == {1: deny, 2: allow, 10: allow, 17: deny}  # never another program's Unix socket, nor raw packets
+    started = seccomp.program(processor, 41, has_network=False, has_execution=True)
+    assert evaluate(started, processor.identifier, processor.numbers["execve"]) == allow
+    assert evaluate(started, processor.identifier, processor.numbers["fork" if name == "x86_64" else "unshare"]) == deny
 
 
 def test_ids_of_another_calling_convention_are_denied() -> None:

@@ -12,31 +12,34 @@ import stat
 import struct
 from collections.abc import Iterable
 
+from modelport.engine import kernel
+
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _VERSION_FLAG = 1
 _PATH_BENEATH = 1
-_SET_NO_NEW_PRIVS = 38
 
 _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 1, 1 << 2, 1 << 3
 _TRUNCATE, _IOCTL_DEV = 1 << 14, 1 << 15
 _READ = _READ_FILE | _READ_DIR
-_ON_FILES = _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEV
 _EXECUTE = 1 << 0
+_ON_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEV
 _BIND_TCP, _CONNECT_TCP = 1, 2
 _ABSTRACT_SOCKETS, _SIGNALS = 1, 2
 
 
 def abi() -> int:
     """Return the version of Landlock that this kernel offers; 0 where it has none or it is switched off."""
-    found = int(_call(_CREATE_RULESET, None, ctypes.c_size_t(0), _VERSION_FLAG))
-    return max(found, 0)
+    try:
+        return kernel.call(_CREATE_RULESET, None, ctypes.c_size_t(0), _VERSION_FLAG)
+    except OSError:
+        return 0
 
 
-def restrict(read: Iterable[str], write: Iterable[str], *, has_network: bool) -> int:
+def restrict(read: Iterable[str], write: Iterable[str], execute: Iterable[str] = (), *, has_network: bool) -> int:
     """Deny this thread, and those it will start, every file but these, and every TCP port. Returns the kernel's version.
 
-    Paths that do not exist are left out. Whatever lies below a folder goes with it. Nothing can be executed anywhere.
-    Raises: OSError where the kernel refuses. Cost: about 10 microseconds a path.
+    Paths that do not exist are left out. Whatever lies below a folder goes with it. Only what is in ``execute`` can be executed.
+    Raises: OSError where the kernel refuses. Cost: about 6 microseconds a path, more where it is not in the kernel's cache.
     """
     version = abi()
     if not version:
@@ -46,14 +49,13 @@ def restrict(read: Iterable[str], write: Iterable[str], *, has_network: bool) ->
     fields = [known, network if version >= 4 else 0, _ABSTRACT_SOCKETS | _SIGNALS if version >= 6 else 0]
     count = 1 if version < 4 else 2 if version < 6 else 3
     attributes = struct.pack(f"={count}Q", *fields[:count])
-    rules = _checked(_call(_CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), 0))
+    rules = kernel.call(_CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), 0)
     try:
-        for path in read:
-            _allow(rules, path, _READ & known)
-        for path in write:
-            _allow(rules, path, known & ~_EXECUTE)
-        _checked(ctypes.CDLL(None, use_errno=True).prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-        _checked(_call(_RESTRICT_SELF, rules, 0))
+        for paths, rights in ((read, _READ), (write, ~_EXECUTE), (execute, _READ | _EXECUTE)):
+            for path in paths:
+                _allow(rules, path, rights & known)
+        kernel.gain_no_privileges()
+        kernel.call(_RESTRICT_SELF, rules, 0)
     finally:
         os.close(rules)
     return version
@@ -73,17 +75,6 @@ def _allow(rules: int, path: str, rights: int) -> None:
     try:
         if not stat.S_ISDIR(os.fstat(place).st_mode):
             rights &= _ON_FILES
-        _checked(_call(_ADD_RULE, rules, _PATH_BENEATH, struct.pack("=Qi", rights, place), 0))
+        kernel.call(_ADD_RULE, rules, _PATH_BENEATH, struct.pack("=Qi", rights, place), 0)
     finally:
         os.close(place)
-
-
-def _call(number: int, *arguments: object) -> int:
-    return int(ctypes.CDLL(None, use_errno=True).syscall(number, *arguments))
-
-
-def _checked(result: int) -> int:
-    if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-    return result

@@ -91,7 +91,7 @@ OFF = Level(missing="switched off")
 def enter(policy: Policy) -> Level:
     """Lock this process in, as far as the system can, and say how far that is. Cannot be undone.
 
-    Cost: 2 to 4 milliseconds.
+    Cost: 0.6 milliseconds, most of it in the kernel.
     """
     if sys.platform != "linux":
         return Level(missing=f"there is no sandbox for {sys.platform}")

@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from modelport.engine import kernel
+
 _SET_MODE_FILTER, _EVERY_THREAD = 1, 1
-_SET_NO_NEW_PRIVS = 38
-_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _AND, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
 _NUMBER, _PROCESSOR, _ARGUMENTS = 0, 4, 16
 _ALLOW, _KILL, _DENY, _UNKNOWN = 0x7FFF0000, 0x80000000, 0x00050001, 0x00050026
 _X32 = 0x40000000
+_LINE = struct.Struct("=HBBI")  # struct sock_filter: operation, jumps where it holds and where not, operand
 _CLONE_THREAD = 0x00010000
 _TERMINAL_INPUT = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX: they type into the terminal
-_AF_UNIX = 1
+_PARENTS_DEATH = 1  # PR_SET_PDEATHSIG: a worker may not outlive its front
+_AF_UNIX, _SOCK_STREAM, _SOCK_MASK = 1, 1, 0xF
+_AF_INTERNET = (2, 10, 16)  # IPv4, IPv6, and netlink, which tells a resolver which of them there is
 
 # The same number on every processor since Linux 5.1.
 _SHARED = {
@@ -58,7 +61,8 @@ _X86_64 = {
     "setxattr": 188, "lsetxattr": 189, "fsetxattr": 190, "removexattr": 197, "lremovexattr": 198, "fremovexattr": 199, "mknodat": 259,
     "migrate_pages": 256, "move_pages": 279, "mq_open": 240, "fanotify_init": 300, "clone": 56, "kill": 62, "tgkill": 234,
     "prlimit64": 302, "ioctl": 16, "socketpair": 53, "fork": 57, "vfork": 58, "chmod": 90, "chown": 92, "lchown": 94, "mknod": 133,
-    "iopl": 172, "ioperm": 173, "modify_ldt": 154,
+    "iopl": 172, "ioperm": 173, "modify_ldt": 154, "prctl": 157, "shmget": 29, "semget": 64, "msgget": 68, "utimensat": 280, "utime": 132,
+    "utimes": 235, "futimesat": 261,
 }  # fmt: skip
 _AARCH64 = {
     "execve": 221, "execveat": 281, "ptrace": 117, "process_vm_readv": 270, "process_vm_writev": 271, "socket": 198, "connect": 203,
@@ -70,12 +74,9 @@ _AARCH64 = {
     "clock_adjtime": 266, "acct": 89, "quotactl": 60, "syslog": 116, "fchmod": 52, "fchmodat": 53, "fchownat": 54, "fchown": 55,
     "setxattr": 5, "lsetxattr": 6, "fsetxattr": 7, "removexattr": 14, "lremovexattr": 15, "fremovexattr": 16, "mknodat": 33,
     "migrate_pages": 238, "move_pages": 239, "mq_open": 180, "fanotify_init": 262, "clone": 220, "kill": 129, "tgkill": 131,
-    "prlimit64": 261, "ioctl": 29, "socketpair": 199,
+    "prlimit64": 261, "ioctl": 29, "socketpair": 199, "prctl": 167, "shmget": 194, "semget": 190, "msgget": 186, "utimensat": 88,
 }  # fmt: skip
-_JUDGED = frozenset({"clone", "kill", "tgkill", "prlimit64", "ioctl", "socketpair"})
-_OF_NETWORK = frozenset({"socket", "connect"})
-
-Instruction = tuple[int, int, int, int]
+EXECUTION = frozenset({"execve", "execveat"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,65 +94,90 @@ PROCESSORS: Mapping[str, Processor] = {
 }
 
 
-def restrict(*, has_network: bool) -> None:
+def restrict(*, has_network: bool, has_execution: bool = False) -> None:
     """Deny this process, all its threads, what a worker never needs. Cannot be undone.
 
+    ``has_execution`` leaves programs to whoever is started next, and that to Landlock; ``without_execution`` takes them away there.
     Raises: OSError where the kernel refuses, or the processor is none of PROCESSORS.
     """
-    processor = PROCESSORS.get(platform.machine())
-    if processor is None:
-        raise OSError(0, f"there is no filter for the processor {platform.machine()}")
-    libc = ctypes.CDLL(None, use_errno=True)
-    code = b"".join(struct.pack("=HBBI", *line) for line in program(processor, os.getpid(), has_network=has_network))
+    processor = _processor()
+    code = program(processor, os.getpid(), has_network=has_network, has_execution=has_execution)
     lines = ctypes.create_string_buffer(code, len(code))
-    filter_ = struct.pack("HxxxxxxP", len(code) // 8, ctypes.addressof(lines))
-    libc.prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    if libc.syscall(processor.seccomp, _SET_MODE_FILTER, _EVERY_THREAD, filter_):
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number) or "the kernel takes no seccomp filter")
+    filter_ = struct.pack("HxxxxxxP", len(code) // _LINE.size, ctypes.addressof(lines))
+    kernel.gain_no_privileges()
+    kernel.call(processor.seccomp, _SET_MODE_FILTER, _EVERY_THREAD, filter_)
 
 
-def program(processor: Processor, pid: int, *, has_network: bool) -> list[Instruction]:
-    """Return the filter's instructions: operation, jumps where it holds and where not, operand.
+def without_execution() -> bytes:
+    """Return the filter that denies only programs, for one who cannot import this module. Raises: OSError as ``restrict``."""
+    processor = _processor()
+    return _head(processor) + _denied(processor.numbers[name] for name in EXECUTION)
 
-    Calls by another processor's convention end the process: their numbers mean something else.
-    """
-    out: list[Instruction] = [
-        (_LOAD, 0, 0, _PROCESSOR),
-        (_EQUAL, 1, 0, processor.identifier),
-        (_RETURN, 0, 0, _KILL),
-        (_LOAD, 0, 0, _NUMBER),
-    ]
-    if processor.identifier == PROCESSORS["x86_64"].identifier:
-        out += [(_AT_LEAST, 0, 1, _X32), (_RETURN, 0, 0, _DENY)]
-    out += _case(_CLONE3, [(_RETURN, 0, 0, _UNKNOWN)])  # its flags lie in memory; told that it is unknown, libraries call clone
+
+def program(processor: Processor, pid: int, *, has_network: bool, has_execution: bool = False) -> bytes:
+    """Return the filter as the kernel takes it."""
     judged = {
-        "clone": _if_any_bit(0, _CLONE_THREAD),
-        "kill": _if_one_of(0, [pid]),
-        "tgkill": _if_one_of(0, [pid]),
-        "prlimit64": _if_one_of(0, [0, pid]),
-        "socketpair": _if_one_of(0, [_AF_UNIX]),  # both ends stay within the process; event loops wake themselves by one
-        "ioctl": _if_one_of(1, _TERMINAL_INPUT, then=_DENY, otherwise=_ALLOW),
+        "clone": _load(0) + _line(_ANY_BIT, _CLONE_THREAD, no=1) + _ALLOWED + _REFUSED,
+        "kill": _load(0) + _only([pid]),
+        "tgkill": _load(0) + _only([pid]),
+        "prlimit64": _load(0) + _only([0, pid]),
+        # Both ends stay within the process; event loops wake themselves by one. A pair of datagram sockets could write to others.
+        "socketpair": _load(0) + _line(_EQUAL, _AF_UNIX, yes=1) + _REFUSED + _load(1) + _line(_AND, _SOCK_MASK) + _only([_SOCK_STREAM]),
+        "ioctl": _load(1) + _none(_TERMINAL_INPUT),
+        "prctl": _load(0) + _none([_PARENTS_DEATH]),
     }
-    for name, number in processor.numbers.items():
-        if name in _JUDGED:
-            out += _case(number, judged[name])
-        elif not (has_network and name in _OF_NETWORK):
-            out += _case(number, [(_RETURN, 0, 0, _DENY)])
-    return [*out, (_RETURN, 0, 0, _ALLOW)]
+    if has_network:  # never a Unix socket: those of other programs (Docker's) are a way out that Landlock does not see
+        judged["socket"] = _load(0) + _only(_AF_INTERNET)
+    out = _head(processor)
+    out += _case(_CLONE3, _line(_RETURN, _UNKNOWN))  # its flags lie in memory; told that it is unknown, libraries call clone
+    for name, body in judged.items():
+        out += _case(processor.numbers[name], body)
+    left = set(processor.numbers) - set(judged) - (EXECUTION if has_execution else set()) - ({"connect"} if has_network else set())
+    return out + _denied(processor.numbers[name] for name in left)
 
 
-def _case(number: int, body: list[Instruction]) -> list[Instruction]:
+def _processor() -> Processor:
+    machine = os.uname().machine
+    if machine not in PROCESSORS:
+        raise OSError(0, f"there is no filter for the processor {machine}")
+    return PROCESSORS[machine]
+
+
+def _line(operation: int, operand: int, *, yes: int = 0, no: int = 0) -> bytes:
+    return _LINE.pack(operation, yes, no, operand)
+
+
+_ALLOWED, _REFUSED = _line(_RETURN, _ALLOW), _line(_RETURN, _DENY)
+
+
+def _head(processor: Processor) -> bytes:
+    """Begin a filter. Calls by another processor's convention end the process: their numbers mean something else."""
+    out = _line(_LOAD, _PROCESSOR) + _line(_EQUAL, processor.identifier, yes=1) + _line(_RETURN, _KILL) + _line(_LOAD, _NUMBER)
+    if processor.identifier == PROCESSORS["x86_64"].identifier:
+        out += _line(_AT_LEAST, _X32, no=1) + _REFUSED
+    return out
+
+
+def _denied(numbers: Iterable[int]) -> bytes:
+    """End a filter: these calls are denied, all others allowed."""
+    ordered = sorted(numbers)
+    chain = [_line(_EQUAL, number, yes=len(ordered) - at) for at, number in enumerate(ordered)]
+    return b"".join(chain) + _ALLOWED + _REFUSED
+
+
+def _case(number: int, body: bytes) -> bytes:
     """Return the instructions for one system call; ``body`` always ends in a return."""
-    return [(_EQUAL, 0, len(body), number), *body]
+    return _line(_EQUAL, number, no=len(body) // _LINE.size) + body
 
 
-def _if_one_of(argument: int, values: Iterable[int], then: int = _ALLOW, otherwise: int = _DENY) -> list[Instruction]:
-    out: list[Instruction] = [(_LOAD, 0, 0, _ARGUMENTS + 8 * argument)]
-    for value in values:
-        out += [(_EQUAL, 0, 1, value), (_RETURN, 0, 0, then)]
-    return [*out, (_RETURN, 0, 0, otherwise)]
+def _load(argument: int) -> bytes:
+    """Look at the lower half of an argument; the kernel, too, takes these as 32 bits."""
+    return _line(_LOAD, _ARGUMENTS + 8 * argument)
 
 
-def _if_any_bit(argument: int, bits: int) -> list[Instruction]:
-    return [(_LOAD, 0, 0, _ARGUMENTS + 8 * argument), (_ANY_BIT, 0, 1, bits), (_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _DENY)]
+def _only(values: Iterable[int]) -> bytes:
+    return b"".join(_line(_EQUAL, value, no=1) + _ALLOWED for value in values) + _REFUSED
+
+
+def _none(values: Iterable[int]) -> bytes:
+    return b"".join(_line(_EQUAL, value, no=1) + _REFUSED for value in values) + _ALLOWED

@@ -6,7 +6,6 @@ pair. Everything else it needs to know arrives as the first frame.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import signal
 import socket
@@ -20,20 +19,18 @@ from typing import cast
 from modelport.bundle.folder import open_bundle
 from modelport.bundle.model import Model, load_model
 from modelport.columns import Array, Columns
-from modelport.engine import core, sandbox
+from modelport.engine import core, kernel, sandbox
 from modelport.engine.rehearsal import rehearse
 from modelport.engine.sandbox import Level
 from modelport.errors import LoadError, ModelError, ModelportError, SandboxMissing, public_reason
 from modelport.formats.base import Options
-
-_PR_SET_PDEATHSIG = 1
 
 
 def main(fd: int, level: Level) -> None:
     """Run until the front closes the connection. ``level``: of the sandbox that this process is in."""
     sock = socket.socket(fileno=fd)
     sock.set_inheritable(False)
-    _outlive_nobody()
+    _leave_signals()
     try:
         frame = core.receive(sock)
         if frame is not None:
@@ -91,21 +88,16 @@ def _predict(model: Model, rows: Columns, outputs: list[str] | None) -> Columns:
     return answer
 
 
-def _outlive_nobody() -> None:
-    """Leave Ctrl-C and SIGTERM to the front, which drains first, and die with it even inside a prediction that hangs."""
+def _leave_signals() -> None:
+    """Leave Ctrl-C and SIGTERM to the front, which drains before its workers end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _give_back_memory() -> None:
     """Return to the system what loading used and freed; glibc would keep it (10 MB of 155 with the sentiment example)."""
     gc.collect()
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # other C libraries do not have it
-        if trim is not None:
-            trim(0)
+    kernel.trim()
 
 
 def _options(request: Mapping[str, object]) -> Options:
@@ -144,4 +136,5 @@ def _describe(error: Exception, otherwise: type[ModelportError], what: str) -> d
 
 
 if __name__ == "__main__":
+    kernel.die_with_parent()
     main(int(sys.argv[1]), sandbox.OFF)
