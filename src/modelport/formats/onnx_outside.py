@@ -45,7 +45,7 @@ def verify(path: Path, outside: Sequence[Outside]) -> None:
     lengths: dict[str, int] = {}
     for item in outside:
         if item.location not in lengths:
-            with _opened(path.parent, item.location) as file:
+            with opened(path.parent, item.location) as file:
                 lengths[item.location] = os.fstat(file.fileno()).st_size
         _dtype(item, lengths[item.location])
 
@@ -64,7 +64,7 @@ def read(path: Path, outside: Sequence[Outside]) -> dict[str, Array]:
 
 
 def _contents(folder: Path, name: str) -> memoryview:
-    with _opened(folder, name) as file:
+    with opened(folder, name) as file:
         try:
             return memoryview(file.read())
         except OSError as error:
@@ -72,7 +72,8 @@ def _contents(folder: Path, name: str) -> memoryview:
 
 
 @contextmanager
-def _opened(folder: Path, name: str) -> Iterator[BinaryIO]:
+def opened(folder: Path, name: str) -> Iterator[BinaryIO]:
+    """Open a file beside the model, never through a link. Raises: UnreadableFile if it is not there, RefusedFile if it is no plain one."""
     try:
         handle = os.open(folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError as error:
