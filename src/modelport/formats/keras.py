@@ -17,7 +17,7 @@ from modelport.formats.keras_file import Content, configuration, read
 from modelport.formats.keras_native import NetworkModel
 from modelport.formats.keras_real import KerasPredictor, is_installed, obstacle, private_copy
 from modelport.formats.keras_real import load as load_real
-from modelport.formats.runtime import Cut, GraphPredictor, open_session
+from modelport.formats.runtime import Cut, GraphPredictor, Preparation, open_session
 from modelport.forms.keras_onnx.convert import Converted, convert
 from modelport.forms.keras_onnx.fields import NotConverted
 from modelport.forms.keras_onnx.network import Layer, leaves
@@ -29,6 +29,8 @@ _SHOWN = (
     "pool_size", "rate", "return_sequences", "go_backwards", "merge_mode", "axis",
 )  # fmt: skip
 _APART_BYTES = 1 << 16
+_KERAS_BATCH = 32
+"""Rows that Keras's ``predict`` computes at once unless told otherwise."""
 _CURE = "rebuild the model from layers that are data only and save it again"
 
 
@@ -101,11 +103,16 @@ def schema_of(converted: Converted) -> Schema:
     """Return what a converted network takes and answers; a single output is called "prediction"."""
     is_single = len(converted.outputs) == 1
     inputs = tuple(
-        Field(port.name, cast("Type", port.dtype), port.shape[1:], description=_words(converted.words.get(port.name)))
+        Field(port.name, cast("Type", port.dtype), _shape(port), description=_words(converted.words.get(port.name)))
         for port in converted.inputs
     )
     outputs = tuple(Field("prediction" if is_single else port.name, "float32", port.shape[1:]) for port in converted.outputs)
     return Schema(inputs, outputs, "network")
+
+
+def _shape(port: Port) -> tuple[int | None, ...]:
+    """Return what a row holds; Keras has its texts in an axis of one, which nobody means."""
+    return () if port.dtype == "string" and port.shape[1:] == (1,) else port.shape[1:]
 
 
 def _words(words: int | None) -> str:
@@ -140,13 +147,29 @@ def _load_converted(path: Path, options: Options) -> GraphPredictor:
     schema = schema_of(converted)
     names = {item.name: port.name for item, port in zip(schema.outputs, converted.outputs, strict=True)}
     check = _check_words(converted.words, converted.inputs)
-    cut = (
-        Cut(16, _lengths(tuple(port.name for port in converted.inputs if port.name in converted.words and len(port.shape) > 1)))
-        if converted.is_recurrent
-        else Cut()
+    cut = Cut(16, _lengths(_sequences(converted))) if converted.is_recurrent else Cut()
+    is_row_wise = not any(item.is_by_batch for item in converted.prepared)
+    runner = GraphPredictor(
+        schema, session, names, check=check, cut=cut, is_row_wise=is_row_wise, preparation=_preparation(converted, is_row_wise=is_row_wise)
     )
-    runner = GraphPredictor(schema, session, names, check=check, cut=cut)
     return replace(runner, native=NetworkModel(converted.inputs, converted.outputs, runner.compute))
+
+
+def _sequences(converted: Converted) -> tuple[str, ...]:
+    given = tuple(port.name for port in converted.inputs if port.name in converted.words and len(port.shape) > 1)
+    return given + tuple(item.port.name for item in converted.prepared if item.port.dtype == "int64" and len(item.port.shape) > 1)
+
+
+def _preparation(converted: Converted, *, is_row_wise: bool) -> Preparation | None:
+    """Return what makes numbers of texts; where the longest text of a batch counts, as many rows at once as Keras's predict takes."""
+    if not converted.prepared:
+        return None
+    kept = [port.name for port in converted.inputs if port.dtype != "string"]
+
+    def run(feed: Mapping[str, Array]) -> Mapping[str, Array]:
+        return {name: feed[name] for name in kept} | {item.port.name: item.run(feed[item.source]) for item in converted.prepared}
+
+    return Preparation(run) if is_row_wise else Preparation(run, _KERAS_BATCH)
 
 
 def _lengths(names: tuple[str, ...]) -> Callable[[Mapping[str, Array]], npt.NDArray[np.int64]] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -12,7 +12,8 @@ from modelport.columns import Array
 from modelport.errors import LoadError, MissingExtra, RefusedFile, UnreadableFile
 from modelport.formats.base import Options
 from modelport.formats.keras_audit import audit
-from modelport.formats.keras_hdf5 import attribute, has_layers, opened, read_weights
+from modelport.formats.keras_hdf5 import attribute, has_layers, layout_of, opened, read_weights
+from modelport.formats.keras_words import with_words
 from modelport.formats.keras_zip import CONFIG_LIMIT_BYTES, read_members
 from modelport.forms.keras_onnx import network as net
 from modelport.forms.keras_onnx.convert import convert
@@ -61,10 +62,10 @@ def configuration(path: Path) -> tuple[dict[str, object], str | None]:
     """
     with path.open("rb") as handle:
         if handle.read(4) == b"PK\x03\x04":
-            config, metadata, weights = read_members(handle)
-            with opened(weights):  # points to nothing outside itself
-                document = parse_json(config, "config.json")
-            version = (parse_json(metadata, "metadata.json") if metadata else {}).get("keras_version")
+            members = read_members(handle)
+            with opened(members.weights):  # points to nothing outside itself
+                document = parse_json(members.config, "config.json")
+            version = (parse_json(members.metadata, "metadata.json") if members.metadata else {}).get("keras_version")
         else:
             with opened(handle) as file:
                 version, text = attribute(file, "keras_version"), attribute(file, "model_config")
@@ -75,11 +76,12 @@ def configuration(path: Path) -> tuple[dict[str, object], str | None]:
 
 def _read(handle: IO[bytes], path: Path, options: Options) -> Content:
     if handle.read(4) == b"PK\x03\x04":
-        config, metadata, weights = read_members(handle)
-        known = parse_json(metadata, "metadata.json") if metadata else {}
+        members = read_members(handle)
+        known = parse_json(members.metadata, "metadata.json") if members.metadata else {}
         version = known.get("keras_version")
-        with opened(weights) as file:
-            return _fit(parse_json(config, "config.json"), file, version if isinstance(version, str) else None)
+        with opened(members.weights) as file:
+            content = _fit(parse_json(members.config, "config.json"), file, version if isinstance(version, str) else None)
+            return replace(content, weights=with_words(content.weights, content.network, file, members.vocabularies))
     with opened(handle) as file:
         version = attribute(file, "keras_version")
         config_text = attribute(file, "model_config")
@@ -111,7 +113,7 @@ def _fit(document: dict[str, object], file: h5py.File, version: str | None, arch
 
 
 def _with_architecture(file: h5py.File, version: str | None, path: Path, options: Options) -> Content:
-    if "layers" not in file and "layer_names" not in file.attrs and "layer_names0" not in file.attrs:
+    if layout_of(file) is None and "layer_names" not in file.attrs and "layer_names0" not in file.attrs:
         raise UnreadableFile("is an HDF5 file, but not one of Keras: it has no model_config and no layers; give a saved model")
     version = version or (attribute(file["model_weights"], "keras_version") if "model_weights" in file else None)
     if options.architecture is not None:

@@ -6,6 +6,7 @@ writes none of these, so a file that has one is refused.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
@@ -15,7 +16,7 @@ import numpy as np
 from modelport.columns import Array
 from modelport.errors import RefusedFile, UnreadableFile
 from modelport.forms.keras_onnx.network import Layer, Network, Path
-from modelport.forms.keras_onnx.weights import by_position, needs, places
+from modelport.forms.keras_onnx.weights import NEW, Layout, by_position, needs, places
 
 if TYPE_CHECKING:
     import h5py
@@ -33,6 +34,7 @@ _FOREIGN = (
     NotImplementedError,
 )
 _FILTERS = frozenset({1, 2, 3, 4, 32000})  # deflate, shuffle, checksum, szip, lzf: compiled into h5py
+_OLD_CONTAINER = "_layer_checkpoint_dependencies"
 _OBJECTS = 200_000
 _GROWTH = 64
 
@@ -131,8 +133,9 @@ def read_weights(file: h5py.File, network: Network) -> dict[Path, dict[str, Arra
 
     Raises: UnreadableFile where the file holds other layers or other weights than the configuration says.
     """
-    if "layers" in file and "layer_names" not in file.attrs:
-        return _by_place(file, network)
+    layout = layout_of(file)
+    if layout is not None and "layer_names" not in file.attrs:
+        return _by_place(file, network, layout)
     root = file.get("model_weights", file)
     stored = set(names(root, "layer_names"))
     weights: dict[Path, dict[str, Array]] = {}
@@ -145,14 +148,32 @@ def read_weights(file: h5py.File, network: Network) -> dict[Path, dict[str, Arra
             )
         group = root[name]
         labels = names(group, "weight_names")
-        weights.update(by_position(member, labels, [_array(group, label) for label in labels]))
+        weights.update(by_position(member, labels, [array(group, label) for label in labels]))
     return weights
 
 
-def _by_place(file: h5py.File, network: Network) -> dict[Path, dict[str, Array]]:
+def layout_of(file: h5py.File) -> Layout | None:
+    """Return how a file with a group for each layer calls these groups, None for the older files by position.
+
+    TensorFlow 2.12 counted the layers with weights twice, so that numbers are missing between theirs: they are told by order.
+    """
+    if "layers" in file:
+        return NEW
+    if _OLD_CONTAINER not in file:
+        return None
+
+    def named(where: str, name: str, at: int) -> str:
+        groups = file.get(where, ())
+        numbers = [re.fullmatch(rf"{re.escape(name)}(?:_(\d+))?", group) for group in groups]
+        found = sorted((int(match[1] or 0), match[0]) for match in numbers if match)
+        return found[at][1] if at < len(found) else f"{name} number {at + 1}"
+
+    return Layout(_OLD_CONTAINER, named)
+
+
+def _by_place(file: h5py.File, network: Network, layout: Layout) -> dict[Path, dict[str, Array]]:
     weights: dict[Path, dict[str, Array]] = {}
-    for place, path, roles in places(network):
-        where = place.strip("/")
+    for where, path, roles in places(network, layout):
         if where not in file:
             raise UnreadableFile(
                 f'layer "{"/".join(path)}" has no weights in the file, expected at {where}; the file is damaged or of another network'
@@ -162,23 +183,24 @@ def _by_place(file: h5py.File, network: Network) -> dict[Path, dict[str, Array]]
                 f'layer "{"/".join(path)}" has {len(file[where])} weights in the file, expected {len(roles)} by its configuration; '
                 "the file is damaged"
             )
-        weights[path] = {role: _array(file[where], str(at)) for at, role in enumerate(roles)}
+        weights[path] = {role: array(file[where], str(at)) for at, role in enumerate(roles)}
     return weights
 
 
-def _array(group: h5py.Group, name: str) -> Array:
+def array(group: h5py.Group, name: str) -> Array:
+    """Return a dataset of numbers. Raises: UnreadableFile."""
     if name not in group:
         raise UnreadableFile(f'the weight "{group.name}/{name}" is missing, expected by the configuration; the file is damaged')
     item = group[name]
     if not hasattr(item, "dtype") or item.dtype.kind not in "fiu":
         raise UnreadableFile(f'the weight "{group.name}/{name}" is not an array of numbers, expected one; the file is damaged')
-    array: Array = np.asarray(item[()])
-    return array
+    found: Array = np.asarray(item[()])
+    return found
 
 
 def has_layers(file: h5py.File, members: Sequence[Layer | Network]) -> bool:
     """Tell whether a weights file has all the layers of a network that have weights (by name, where the layout has names)."""
     if "layer_names" not in file.attrs and "layer_names0" not in file.attrs:
-        return "layers" in file
+        return layout_of(file) is not None
     stored = set(names(file, "layer_names"))
     return all(member.name in stored for member in members if any(needs(member)))

@@ -79,10 +79,26 @@ class NetworkModel:
 
 def _array(port: Port, value: object) -> Array:
     try:
+        if port.dtype == "string":
+            return _texts(port, np.asarray(value, object))
         array = np.asarray(value)
         array = np.ascontiguousarray(array, port.dtype).reshape(array.shape)
     except (ValueError, TypeError) as error:
         raise ModelError(f'the input "{port.name}" is no array of {port.dtype} ({error}); give numbers of shape {port.shape}') from error
+    return _fitting(port, array)
+
+
+def _texts(port: Port, array: Array) -> Array:
+    """Return texts as strings; TensorFlow's users give bytes as well."""
+    out: Array = np.empty(array.size, object)
+    for at, value in enumerate(array.reshape(-1).tolist()):
+        if not isinstance(value, str | bytes):
+            raise ModelError(f'the input "{port.name}" holds {value!r:.60}, the network takes texts; give strings')
+        out[at] = value.decode() if isinstance(value, bytes) else value
+    return _fitting(port, out.reshape(array.shape))
+
+
+def _fitting(port: Port, array: Array) -> Array:
     if array.ndim == len(port.shape) - 1 and port.shape[-1] == 1:
         array = array[..., None]
     fits = array.ndim == len(port.shape) and all(want in (None, have) for want, have in zip(port.shape, array.shape, strict=True))

@@ -32,6 +32,14 @@ class Cut:
     lengths: Callable[[Mapping[str, Array]], npt.NDArray[np.int64]] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What is done to a feed before the graph runs: ``run`` makes the graph's feed from ours, ``rows`` at a time."""
+
+    run: Callable[[Mapping[str, Array]], Mapping[str, Array]]
+    rows: int = 4096
+
+
 def open_session(model: bytes, *, threads: int | None, given: Mapping[str, Array] | None = None) -> onnxruntime.InferenceSession:
     """Return a session for the bytes of a model file; ``given`` are the tensors that the file declares and does not hold.
 
@@ -85,7 +93,7 @@ def sentence(error: BaseException) -> str:
 class GraphPredictor:
     """A predictor over a session. ``names`` maps our output names to the graph's; ``check`` looks at a feed before it runs.
 
-    ``finish`` turns one of the graph's outputs (by its name in the graph) into the array of the schema.
+    ``finish`` turns one of the graph's outputs (by its name in the graph) into the array of the schema. ``preparation`` comes first.
     """
 
     schema: Schema
@@ -97,6 +105,7 @@ class GraphPredictor:
     finish: Mapping[str, Callable[[object], Array]] = field(default_factory=dict)
     cut: Cut = field(default_factory=Cut)
     is_row_wise: bool = True
+    preparation: Preparation | None = None
 
     def predict(self, columns: Columns, outputs: Sequence[str] | None) -> Columns:
         """Answer one row for each row.
@@ -126,8 +135,17 @@ class GraphPredictor:
         """
         if self.check is not None:
             self.check(feed)
-        rows = min((array.shape[0] for array in feed.values()), default=0)
-        size = self.cut.rows
+        if self.preparation is None:
+            return self._compute(feed, outputs)
+        rows, size = _rows_of(feed), self.preparation.rows
+        pieces = [
+            self._compute(self.preparation.run({name: array[at : at + size] for name, array in feed.items()}), outputs)
+            for at in range(0, max(rows, 1), size)
+        ]
+        return pieces[0] if len(pieces) == 1 else [np.concatenate([piece[at] for piece in pieces]) for at in range(len(outputs))]
+
+    def _compute(self, feed: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
+        rows, size = _rows_of(feed), self.cut.rows
         if 0 < rows <= size:
             return self._run(feed, outputs)
         order = np.argsort(self.cut.lengths(feed), kind="stable") if self.cut.lengths and rows else None
@@ -145,6 +163,10 @@ class GraphPredictor:
                 f"the network fails on these rows ({sentence(error)}); compare their values with those it was trained on"
             ) from error
         return [self.finish[name](value) if name in self.finish else value for name, value in zip(outputs, raw, strict=True)]
+
+
+def _rows_of(feed: Mapping[str, Array]) -> int:
+    return min((array.shape[0] for array in feed.values()), default=0)
 
 
 def _rows(array: Array, start: int, size: int) -> Array:

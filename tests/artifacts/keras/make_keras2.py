@@ -6,6 +6,7 @@ Runs under Python 3.6 and later. Made in five environments, each its own archive
     keras231   Python 3.7.16   keras 2.3.1, tensorflow 1.15.5, h5py 2.10, numpy 1.18.5, protobuf < 3.20
     tf244      Python 3.8.18   tensorflow 2.4.4, protobuf < 3.20
     tf284      Python 3.9.18   tensorflow 2.8.4, numpy < 1.24, protobuf < 3.20
+    tf2121     Python 3.10.13  tensorflow 2.12.1
     tf2151     Python 3.11.7   tensorflow 2.15.1
 
     python make_keras2.py NAME
@@ -62,8 +63,9 @@ def save(folder, name, model):
             handle.write(model.to_json())
         return
     model.save(os.path.join(folder, name + ".hdf5"), **({} if name == "compiled" else {"include_optimizer": False}))
-    if IS_NEWEST and name not in ("lambda_layer",):
-        model.save(os.path.join(folder, name + ".keras"))
+    if VERSION >= (2, 12) and name not in ("lambda_layer",):
+        # TensorFlow 2.12 writes the archive only when told so, and HDF5 under that name otherwise.
+        model.save(os.path.join(folder, name + ".keras"), **({} if IS_NEWEST else {"save_format": "keras_v3"}))
 
 
 def pretend(self, inputs, initial_state):

@@ -8,15 +8,16 @@ from dataclasses import dataclass, replace
 from modelport.columns import Array
 from modelport.errors import UnreadableFile
 from modelport.forms.keras_onnx.fields import damaged, not_converted
-from modelport.forms.keras_onnx.graph import Given, Graph, Tensor
+from modelport.forms.keras_onnx.graph import Given, Graph, Prepared, Tensor
 from modelport.forms.keras_onnx.network import Call, Input, Layer, Network, Path, Ref, leaves
 from modelport.forms.keras_onnx.operations import OPERATIONS
 from modelport.forms.keras_onnx.proto import ELEMENT_TYPES, Node, Port
 from modelport.forms.keras_onnx.strip import has_lost_mask
 from modelport.forms.keras_onnx.table import LAYERS, Kind
 
-_TAKE_NUMBERS = ("Embedding",)
 _RECURRENT = ("LSTM", "GRU", "SimpleRNN", "CuDNNLSTM", "CuDNNGRU")
+_TAKE_TEXTS = ("TextVectorization", "StringLookup", "IntegerLookup", "Hashing", "CategoryEncoding")
+_ANY_TYPE = (*_TAKE_TEXTS, "Discretization", "InputLayer", "Embedding", "Bidirectional", "TimeDistributed")
 _MASKED_INSIDE = (*_RECURRENT, "Bidirectional", "Softmax", "GlobalAveragePooling1D")
 
 
@@ -25,8 +26,9 @@ class Converted:
     """An ONNX model file and its ports.
 
     ``apart``: large weights by their name in the graph, which the file declares and does not hold, so that they are not copied.
-    ``is_recurrent``: it computes step by step. ``words``: for an input that goes into an Embedding only, how many rows the
-    smallest one has: numbers from 0 to one less are valid.
+    ``is_recurrent``: it computes step by step. ``words``: for an input that goes into an Embedding, how many rows the
+    smallest one has: numbers from 0 to one less are valid. ``inputs`` are the network's; those of strings are not the graph's,
+    which takes what is ``prepared`` from them instead.
     """
 
     model: bytes
@@ -35,6 +37,7 @@ class Converted:
     outputs: tuple[Port, ...]
     words: Mapping[str, int]
     is_recurrent: bool
+    prepared: tuple[Prepared, ...] = ()
 
 
 def convert(network: Network, weights: Mapping[Path, Mapping[str, Array]], *, apart_bytes: int = 1 << 62) -> Converted:
@@ -45,18 +48,22 @@ def convert(network: Network, weights: Mapping[Path, Mapping[str, Array]], *, ap
     Cost: one copy of the weights in the file.
     """
     graph = Graph(weights)
-    words = _words(network)
-    inputs = [_port(item, is_number=item.name in words) for item in network.inputs]
+    words, numbers = _words(network)
+    inputs = [_port(item, is_number=item.name in numbers) for item in network.inputs]
     names = _output_names(network, {port.name for port in inputs})
     graph.taken |= {port.name for port in inputs} | set(names)
+    graph.raw = frozenset(port.name for port in inputs)
     fed = [Tensor(port.name, port.shape, port.dtype) for port in inputs]
     outputs: list[Port] = []
     for name, tensor in zip(names, evaluate(graph, network, fed), strict=True):
         graph.scope = ""
+        if tensor.dtype == "string":
+            not_converted("an output of strings")
         graph.nodes.append(_named(graph.cast(tensor, "float32"), name))
         outputs.append(Port(name, "float32", tensor.shape))
-    model, apart = graph.finish(inputs, outputs, apart_bytes=apart_bytes)
-    return Converted(model, apart, tuple(inputs), tuple(outputs), words, _is_recurrent(network))
+    taken = [*(port for port in inputs if port.dtype != "string"), *(item.port for item in graph.prepared)]
+    model, apart = graph.finish(taken, outputs, apart_bytes=apart_bytes)
+    return Converted(model, apart, tuple(inputs), tuple(outputs), words, _is_recurrent(network), tuple(graph.prepared))
 
 
 def _is_recurrent(network: Network) -> bool:
@@ -69,7 +76,7 @@ def _named(tensor: Tensor, name: str) -> Node:
 
 def _port(item: Input, *, is_number: bool) -> Port:
     dtype = "int32" if is_number and item.dtype.startswith("float") else item.dtype
-    if dtype not in ELEMENT_TYPES:
+    if dtype not in ELEMENT_TYPES and dtype != "string":
         not_converted(f'the input "{item.name}" of {dtype}')
     if len(item.shape) < 1:
         damaged(f'the input "{item.name}"', "a shape with a row axis", item.shape)
@@ -87,16 +94,16 @@ def _output_names(network: Network, taken: set[str]) -> list[str]:
     return names
 
 
-def _words(network: Network) -> dict[str, int]:
-    """Return the inputs that nothing but embeddings (and comparisons for masks) take, with the number of words."""
+def _words(network: Network) -> tuple[dict[str, int], set[str]]:
+    """Return the inputs that embeddings take, with the number of words, and those that nothing else takes but comparisons for masks."""
     out: dict[str, int] = {}
+    numbers: set[str] = set()
     for at, item in enumerate(network.inputs):
-        sizes = list(_embeddings(network, at))
-        if sizes and None not in sizes:
-            known = [size for size in sizes if size]
-            if known:
-                out[item.name] = min(known)
-    return out
+        sizes = _embeddings(network, at)
+        if known := [size for size in sizes if size]:
+            out[item.name] = min(known)
+            numbers |= {item.name} if None not in sizes else set()
+    return out, numbers
 
 
 def _embeddings(network: Network, at: int) -> list[int | None]:
@@ -113,6 +120,8 @@ def _embeddings(network: Network, at: int) -> list[int | None]:
                     found += _embeddings(node, position) if position < len(node.inputs) else [None]
                 elif node.kind == "Embedding":
                     found.append(node.settings.integer("input_dim"))
+                elif node.kind == "CategoryEncoding" and node.version.major < 3:  # it raises, where Keras 3 counts them nowhere
+                    found.append(node.settings.integer("num_tokens"))
                 else:
                     found.append(0 if node.kind in ("ops.NotEqual", "ops.Equal") else None)
     return found
@@ -181,7 +190,7 @@ def _apply(graph: Graph, node: Layer | Network, given: Given, call: Call) -> lis
     if isinstance(node, Layer) and (kind := LAYERS.get(node.kind)) and kind.take:
         graph.scope = "/".join(node.path)
         _check(node, inputs)
-        return kind.take(graph, node, Given([graph.cast(item, "float32") for item in inputs], given.named, given.flags))
+        return kind.take(graph, node, Given(_cast(graph, kind, inputs), given.named, given.flags))
     if given.named or given.flags:
         name = min([*given.named, *given.flags])
         not_converted(f'{node.title} is called with the argument "{name}", which')
@@ -189,17 +198,22 @@ def _apply(graph: Graph, node: Layer | Network, given: Given, call: Call) -> lis
         return evaluate(graph, node, inputs)
     graph.scope = "/".join(node.path)
     if node.kind.startswith("ops."):
+        if any(item.dtype == "string" for item in inputs):
+            not_converted(f"{node.title} over strings")
         operation = OPERATIONS.get(node.kind.removeprefix("ops."))
         return [operation(graph, node, inputs, call) if operation else not_converted(f"{node.title}, an operation between layers,")]
     kind = LAYERS.get(node.kind)
     if kind is None:
         not_converted(node.title)
     _check(node, inputs)
-    if node.kind not in _TAKE_NUMBERS:
-        inputs = [graph.cast(item, "float32") for item in inputs]
+    inputs = _cast(graph, kind, inputs)
     if kind.merge is not None:
         return [kind.merge(graph, node, inputs)]
     return [_one(graph, node, kind, inputs)]
+
+
+def _cast(graph: Graph, kind: Kind, inputs: Sequence[Tensor]) -> list[Tensor]:
+    return list(inputs) if kind.is_raw else [graph.cast(item, "float32") for item in inputs]
 
 
 def _check(node: Layer, inputs: Sequence[Tensor]) -> None:
@@ -207,10 +221,12 @@ def _check(node: Layer, inputs: Sequence[Tensor]) -> None:
     if isinstance(dtype, dict):
         inner = dtype.get("config")
         dtype = inner.get("name") if isinstance(inner, dict) else None
-    if dtype not in (None, "float32") and node.kind not in ("InputLayer", "Embedding", "Bidirectional", "TimeDistributed"):
+    if dtype not in (None, "float32") and node.kind not in _ANY_TYPE:
         not_converted(f"{node.title} in {dtype} instead of float32")
     if node.settings.get("quantization_config") is not None:
         not_converted(f"{node.title} with quantised weights")
+    if any(item.dtype == "string" for item in inputs) and node.kind not in _TAKE_TEXTS:
+        not_converted(f"{node.title} over strings")
     if not inputs:
         raise UnreadableFile(f"{node.title} is called without an input; the file is damaged")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -49,15 +49,33 @@ class Given:
     flags: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An input of the graph that a function makes from one of the network's, as the graph itself holds no texts.
+
+    ``is_by_batch``: how long its rows are depends on the longest row computed with them.
+    """
+
+    source: str
+    port: Port
+    run: Callable[[Array], Array]
+    is_by_batch: bool = False
+
+
 @dataclass(slots=True)
 class Graph:
-    """Collects nodes and constants; ``weights`` are the file's arrays by layer and role; ``memo`` keeps what several layers share."""
+    """Collects nodes and constants; ``weights`` are the file's arrays by layer and role; ``memo`` keeps what several layers share.
+
+    ``raw``: the names of the network's own inputs, which functions can prepare for it.
+    """
 
     weights: Mapping[Path, Mapping[str, Array]]
     nodes: list[Node] = field(default_factory=list)
     constants: dict[str, Array] = field(default_factory=dict)
     memo: dict[tuple[object, ...], object] = field(default_factory=dict)
     taken: set[str] = field(default_factory=set)
+    raw: frozenset[str] = frozenset()
+    prepared: list[Prepared] = field(default_factory=list)
     scope: str = ""
 
     def op(self, kind: str, *inputs: str, **attributes: Attribute) -> str:
@@ -85,6 +103,13 @@ class Graph:
             self.constants[name] = value  # kept alive here, so that its id stays its own
             self.memo[key] = name
         return str(self.memo[key])
+
+    def prepare(self, source: Tensor, run: Callable[[Array], Array], made: tuple[str, Shape], *, is_by_batch: bool = False) -> Tensor:
+        """Add an input of the type and shape ``made`` that ``run`` makes from the network's input ``source``."""
+        dtype, shape = made
+        port = Port(self._fresh("prepared"), dtype, shape)
+        self.prepared.append(Prepared(source.name, port, run, is_by_batch))
+        return Tensor(port.name, shape, dtype)
 
     def number(self, value: float) -> str:
         """Add a float32 scalar."""

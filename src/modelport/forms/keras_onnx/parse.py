@@ -12,6 +12,9 @@ from modelport.forms.keras_onnx.network import Call, Input, Layer, Network, Path
 
 NETWORKS = ("Sequential", "Functional", "Model")
 _WRAPPERS = ("Bidirectional", "TimeDistributed", "MultiHeadAttention")
+_NEVER_TRAINABLE = ("InputLayer", "SpatialDropout", "Discretization")
+"""The layers whose settings leave "trainable" out, as those of operations do."""
+_TEXTS = ("TextVectorization", "StringLookup")
 _DEPTH = 32
 
 
@@ -49,8 +52,7 @@ def _node(spec: dict[str, object], path: Path, version: Version, depth: int) -> 
     if kind in NETWORKS:
         return _functional(as_dict(config, where), path, version, depth)
     values = as_dict(config, where)
-    # SpatialDropout is the one layer whose settings leave "trainable" out.
-    if version.major >= 3 and "trainable" not in values and not kind.startswith(("InputLayer", "SpatialDropout")):
+    if version.major >= 3 and "trainable" not in values and not kind.startswith(_NEVER_TRAINABLE):
         kind = f"ops.{kind}"  # an operation such as x != 0, recorded between the layers
     layer = Layer(path, kind, Settings(values, f"{where} ({kind})"), version, (), _is_trainable(values))
     if kind not in _WRAPPERS:
@@ -143,6 +145,7 @@ def _implied_input(spec: dict[str, object], node: Layer | Network, config: Mappi
     if shape is None and isinstance(node, Network):
         return Input(f"{node.name}_input", node.inputs[0].dtype, node.inputs[0].shape)
     dtype = _dtype(values) if "batch_input_shape" in values else "float32"
+    dtype = "string" if spec.get("class_name") in _TEXTS else dtype
     return Input(f"{node.name}_input", dtype, as_shape(shape or [], f'the input of layer "{node.name}"'))
 
 

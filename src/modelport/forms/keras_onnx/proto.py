@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
@@ -17,7 +17,8 @@ import numpy as np
 from modelport.columns import Array
 
 Chunks: TypeAlias = list[bytes | memoryview]
-Attribute: TypeAlias = int | float | str | Sequence[int] | Sequence[float] | Sequence[str]
+Attribute: TypeAlias = int | float | str | Sequence[int] | Sequence[float] | Sequence[str] | Array
+"""An array of whole numbers stands for a list of them, one of another type for a tensor."""
 
 IR_VERSION = 8
 OPSET = 18
@@ -35,7 +36,7 @@ ELEMENT_TYPES = {
     "uint32": 12,
     "uint64": 13,
 }
-_INT, _FLOAT, _STRING, _INTS, _FLOATS, _STRINGS = 2, 1, 3, 7, 6, 8
+_INT, _FLOAT, _STRING, _TENSOR, _INTS, _FLOATS, _STRINGS = 2, 1, 3, 4, 7, 6, 8
 _VARINT, _BYTES, _FIXED32 = 0, 2, 5
 _EXTERNAL = 1
 
@@ -57,17 +58,23 @@ class Node:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     attributes: dict[str, Attribute]
+    domain: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What a graph is made of. ``apart``: the constants that stay out of the file, to be given to the runtime by name."""
+    """What a graph is made of.
+
+    ``apart``: the constants that stay out of the file, to be given to the runtime by name. ``domains``: versions of further
+    operator sets.
+    """
 
     nodes: Sequence[Node]
     constants: Mapping[str, Array]
     inputs: Sequence[Port]
     outputs: Sequence[Port]
     apart: frozenset[str] = frozenset()
+    domains: Mapping[str, int] = field(default_factory=dict)
 
 
 def serialize(body: Body) -> bytes:
@@ -82,8 +89,10 @@ def serialize(body: Body) -> bytes:
         graph += _field(11, _port(port))
     for port in body.outputs:
         graph += _field(12, _port(port))
-    opset: Chunks = [_number(2, OPSET)]
-    model: Chunks = [_number(1, IR_VERSION), *_text(2, "modelport"), *_field(8, opset), *_field(7, graph)]
+    model: Chunks = [_number(1, IR_VERSION), *_text(2, "modelport"), *_field(8, [_number(2, OPSET)])]
+    for domain, version in body.domains.items():
+        model += _field(8, [*_text(1, domain), _number(2, version)])
+    model += _field(7, graph)
     return b"".join(model)
 
 
@@ -95,6 +104,18 @@ def _varint(value: int) -> bytes:
         value >>= 7
     out.append(value)
     return bytes(out)
+
+
+def _varints(values: Array) -> bytes:
+    """Write whole numbers from 0 to 2**62 as varints, all at once: packed, as readers of protobuf take any list of numbers."""
+    left = values.astype(np.uint64)
+    bits = np.ceil(np.log2(left.astype(np.float64) + 1.0) / 7.0)
+    lengths = np.maximum(bits, 1).astype(np.intp)
+    shifts = np.arange(int(lengths.max(initial=1)), dtype=np.uint64) * np.uint64(7)
+    parts = ((left[:, None] >> shifts) & np.uint64(127)).astype(np.uint8)
+    at = np.arange(len(shifts))
+    parts[at < lengths[:, None] - 1] |= 128
+    return parts[at < lengths[:, None]].tobytes()
 
 
 def _number(field: int, value: int) -> bytes:
@@ -124,7 +145,7 @@ def _node(node: Node) -> Chunks:
     out += _text(4, node.op)
     for name, value in node.attributes.items():
         out += _field(5, [*_text(1, name), *_attribute(value)])
-    return out
+    return out + (_text(7, node.domain) if node.domain else [])
 
 
 def _attribute(value: Attribute) -> Chunks:
@@ -134,6 +155,10 @@ def _attribute(value: Attribute) -> Chunks:
         return [_real(2, value), _number(20, _FLOAT)]
     if isinstance(value, str):
         return [*_text(4, value), _number(20, _STRING)]
+    if isinstance(value, np.ndarray):
+        if value.dtype == np.int64:
+            return [*_field(8, [_varints(value)]), _number(20, _INTS)]
+        return [*_field(5, _tensor("", value, is_apart=False)), _number(20, _TENSOR)]
     out: Chunks = []
     for item in value:
         if isinstance(item, str):

@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 
 from modelport.forms.keras_onnx.attention import attention, multi_head_attention
 from modelport.forms.keras_onnx.bidirectional import bidirectional
+from modelport.forms.keras_onnx.categories import category_encoding, discretization
 from modelport.forms.keras_onnx.core import (
     activation,
     dense,
@@ -41,6 +42,7 @@ from modelport.forms.keras_onnx.normalise import (
     rms_normalization,
     unit_normalization,
 )
+from modelport.forms.keras_onnx.prepared import hashing, integer_lookup, string_lookup, text_vectorization
 from modelport.forms.keras_onnx.recurrent import recurrent_call
 from modelport.forms.keras_onnx.transposed import locally_connected, thresholded, transposed
 from modelport.forms.keras_onnx.windows import convolution, depthwise, global_pooling, pooling, separable
@@ -73,6 +75,7 @@ class Kind:
     """One layer class. ``masks``: passes its input's mask on, stops it, or makes its own.
 
     ``build`` takes one tensor, ``merge`` several, ``take`` whatever the call gives it and may answer with several.
+    ``is_raw``: takes numbers as they are, not as float32, or texts.
     """
 
     build: Build | None = None
@@ -80,6 +83,7 @@ class Kind:
     take: Take | None = None
     slots: tuple[Slot, ...] = ()
     masks: Masks = "stop"
+    is_raw: bool = False
 
 
 _BIAS = Slot("bias", ("use_bias", True))
@@ -101,7 +105,7 @@ _GLOBAL = Kind(global_pooling)
 
 LAYERS: dict[str, Kind] = {
     "InputLayer": _SAME,
-    "Embedding": Kind(embedding, slots=(Slot("embeddings"),), masks="own"),
+    "Embedding": Kind(embedding, slots=(Slot("embeddings"),), masks="own", is_raw=True),
     "Dense": Kind(dense, slots=_KERNEL, masks="pass"),
     "Masking": Kind(masking, masks="own"),
     "Activation": Kind(activation, masks="pass"),
@@ -164,6 +168,12 @@ LAYERS: dict[str, Kind] = {
     "UnitNormalization": Kind(unit_normalization, masks="pass"),
     "Normalization": Kind(normalization, slots=_SEEN),
     "Rescaling": Kind(rescaling),
+    "TextVectorization": Kind(take=text_vectorization, is_raw=True),
+    "StringLookup": Kind(take=string_lookup, is_raw=True),
+    "IntegerLookup": Kind(take=integer_lookup, is_raw=True),
+    "Hashing": Kind(take=hashing, is_raw=True),
+    "CategoryEncoding": Kind(take=category_encoding, is_raw=True),
+    "Discretization": Kind(take=discretization, is_raw=True),
     "Add": _ELEMENTWISE,
     "Subtract": _ELEMENTWISE,
     "Multiply": _ELEMENTWISE,

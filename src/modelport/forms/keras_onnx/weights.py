@@ -7,13 +7,32 @@ Two layouts: by position (each top-level layer has a list of arrays, ``.hdf5`` o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from modelport.columns import Array
 from modelport.errors import UnreadableFile
 from modelport.forms.keras_onnx.network import Layer, Network, Path
 from modelport.forms.keras_onnx.table import LAYERS, Slot
+
+
+def _numbered(where: str, name: str, at: int) -> str:
+    del where
+    return f"{name}_{at}" if at else name
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a file by place calls its groups: the one that holds layers, and in it the layer of a class that comes ``at``-th.
+
+    ``named``: (the group, the class's name, at) to the layer's group.
+    """
+
+    container: str = "layers"
+    named: Callable[[str, str, int], str] = _numbered
+
+
+NEW = Layout()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +72,17 @@ def needs(node: Layer | Network, *, is_trainable: bool = True) -> Iterator[Need]
         yield from needs(child, is_trainable=is_trainable)
 
 
+_UNUSED = ("count", "seed_generator_state", "Variable")
+"""Rows counted by Normalization, states of dropout, and the weights of words, which the configuration holds as well."""
+
+
 def by_position(node: Layer | Network, names: Sequence[str], arrays: Sequence[Array]) -> dict[Path, dict[str, Array]]:
     """Give a top-level layer's arrays to the layers inside it: what training changes first, then the rest.
 
     Raises: UnreadableFile where number or names do not fit the configuration.
     """
     wanted = sorted(needs(node), key=lambda need: not need.is_trainable)
-    pairs = [(name, array) for name, array in zip(names, arrays, strict=True) if _role(name) not in ("count", "seed_generator_state")]
+    pairs = [(name, array) for name, array in zip(names, arrays, strict=True) if _role(name) not in _UNUSED]
     if len(pairs) != len(wanted):
         raise UnreadableFile(
             f'layer "{node.name}" has {len(pairs)} weights in the file, expected {len(wanted)} by its configuration; the file is damaged'
@@ -77,22 +100,29 @@ def _role(name: str) -> str:
     return re.sub(r"(:\d+|_\d+:\d+)$", "", name.rsplit("/", 1)[-1])
 
 
-def places(node: Layer | Network, place: str = "") -> Iterator[tuple[str, Path, tuple[str, ...]]]:
+def places(node: Layer | Network, layout: Layout = NEW) -> Iterator[tuple[str, Path, tuple[str, ...]]]:
     """Yield (group with the numbered arrays, layer, roles in their order) for every layer with weights."""
-    if isinstance(node, Layer):
-        roles = tuple(slot.role for slot in slots_of(node))
+    for place, layer in homes(node, layout):
+        roles = tuple(slot.role for slot in slots_of(layer))
         if roles:
-            yield f"{place}{'/cell' if node.kind in ('LSTM', 'GRU', 'SimpleRNN') else ''}/vars", node.path, roles
+            yield f"{place}{'/cell' if layer.kind in ('LSTM', 'GRU', 'SimpleRNN') else ''}/vars", layer.path, roles
+
+
+def homes(node: Layer | Network, layout: Layout = NEW, place: str = "") -> Iterator[tuple[str, Layer]]:
+    """Yield the group of every layer, without a slash before it."""
+    if isinstance(node, Layer):
+        yield place, node
         for attribute, child in node.inner:
-            yield from places(child, f"{place}/{attribute}")
+            yield from homes(child, layout, f"{place}/{attribute}")
         return
     used: dict[str, int] = {}
+    where = f"{place}/{layout.container}".lstrip("/")
     for member in node.members.values():
         if isinstance(member, Layer) and member.kind.startswith("ops."):
             continue
         name = snake_case("Functional" if member.kind == "Model" else member.kind)
-        used[name] = used.get(name, -1) + 1
-        yield from places(member, f"{place}/layers/{name}_{used[name]}" if used[name] else f"{place}/layers/{name}")
+        at = used[name] = used.get(name, -1) + 1
+        yield from homes(member, layout, f"{where}/{layout.named(where, name, at)}")
 
 
 def snake_case(name: str) -> str:
