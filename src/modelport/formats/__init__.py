@@ -35,6 +35,8 @@ FORMATS: tuple[Format, ...] = (
     Format("pickle", (".pkl", ".pickle", ".joblib", ".sav", ".model"), "modelport.formats.pickled", "sklearn", "code"),
     Format("keras", (".hdf5", ".h5", ".keras"), "modelport.formats.keras", "keras", "data"),
     Format("onnx", (".onnx",), "modelport.formats.onnx", "onnx", "data"),
+    Format("xgboost", (".ubj", ".json", ".model"), "modelport.formats.xgboost", "xgboost", "data"),
+    Format("lightgbm", (".txt", ".lgb", ".model"), "modelport.formats.lightgbm", "lightgbm", "data"),
 )
 
 
@@ -50,10 +52,10 @@ def identify(path: Path) -> Format:
     """
     kind = kind_of(path)
     found = next(item for item in FORMATS if item.name == kind)
-    claimed = next((item for item in FORMATS if path.suffix.lower() in item.suffixes), found)
-    if claimed is not found:
+    claimed = [item for item in FORMATS if path.suffix.lower() in item.suffixes]
+    if claimed and found not in claimed:
         raise UnreadableFile(
-            f"{path.name}: is named like a {claimed.name} file ({path.suffix}) but its content is {found.name}; "
+            f"{path.name}: is named like a {claimed[0].name} file ({path.suffix}) but its content is {found.name}; "
             f"rename it to {path.stem}{found.suffixes[0]} if that is what it should be"
         )
     return found

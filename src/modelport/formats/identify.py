@@ -8,6 +8,7 @@ from pathlib import Path
 
 from modelport.errors import RefusedFile, UnreadableFile
 from modelport.formats import streams
+from modelport.formats.xgboost_legacy import LEGACY, is_legacy
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _HDF5_OFFSETS = (0, 512, 1024, 2048)  # a user block may come first (HDF5 file format specification, III.A)
@@ -21,20 +22,15 @@ _FOREIGN = (
     (b"version https://git-lfs", "is a Git LFS pointer, not the model itself; run: git lfs pull"),
     (b"<!doctype html", "is a web page, not a model; download the raw file instead"),
     (b"<html", "is a web page, not a model; download the raw file instead"),
-    (b"tree\nversion=", "is a LightGBM text model, which this version does not serve; save the scikit-learn wrapper as a pickle"),
-    (b'{"learner"', "is an XGBoost JSON model, which this version does not serve; save the scikit-learn wrapper as a pickle"),
-    (
-        b"{l\x00\x00\x00\x00\x00\x00\x00\x07learner",
-        "is an XGBoost UBJSON model, which this version does not serve; save the wrapper as a pickle",
-    ),
     (b"\x93numpy", "is a numpy array, not a model; give the file of the fitted estimator"),
     (b"zf0x", "was written by joblib before 0.10, whose format is not read; load it there with joblib and save it with a newer one"),
 )
-_EXPECTED = "expected a pickle or joblib file, Keras .hdf5/.h5/.keras, or ONNX"
+_UBJSON = b"{L\x00\x00\x00\x00\x00\x00\x00\x07"  # an object whose first key has seven letters: learner, or version
+_EXPECTED = "expected a pickle or joblib file, Keras .hdf5/.h5/.keras, ONNX, XGBoost .json/.ubj, or LightGBM text"
 
 
 def kind_of(path: Path) -> str:
-    """Return the name of the format, "pickle", "keras" or "onnx", that the file's content has.
+    """Return the name of the format, "pickle", "keras", "onnx", "xgboost" or "lightgbm", that the file's content has.
 
     Raises: UnreadableFile, saying what was found, if it has none of them.
     """
@@ -48,6 +44,8 @@ def kind_of(path: Path) -> str:
         return _kind_of_zip(path)
     if any(raw[at : at + len(_HDF5)] == _HDF5 for at in _HDF5_OFFSETS):
         return "keras"
+    if boosted := _kind_of_boosted(path, head):
+        return boosted
     if head[0] == 0x80 and len(head) > 1:
         if head[1] <= _MAX_PICKLE_PROTOCOL:
             return "pickle"
@@ -57,6 +55,17 @@ def kind_of(path: Path) -> str:
     if head[0] in _TEXT_PICKLE and (raw is not head or streams.tail(path) == b"."):
         return "pickle"
     raise UnreadableFile(f"{path.name}: begins with the bytes {head[:8].hex(' ')}, which is no format that modelport knows; {_EXPECTED}")
+
+
+def _kind_of_boosted(path: Path, head: bytes) -> str:
+    """Name the format of a gradient boosting library; "" if it is none. Raises: UnreadableFile for XGBoost's old one."""
+    if head.startswith((b"tree\nversion=", b"tree\r\nversion=")):
+        return "lightgbm"
+    if head.startswith(_UBJSON) or (head.lstrip()[:1] == b"{" and b'"learner"' in head):
+        return "xgboost"
+    if is_legacy(head):
+        raise UnreadableFile(f"{path.name}: {LEGACY}")
+    return ""
 
 
 def _kind_of_zip(path: Path) -> str:

@@ -1,0 +1,166 @@
+"""XGBoost files, .json and .ubj: looked at without XGBoost, answered by it as its own scikit-learn classes answer.
+
+The objective decides what is answered. Where training stopped early, the trees up to the best round count, as in those classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from modelport.columns import Array
+from modelport.errors import LoadError, MissingExtra, ModelportError, RefusedFile
+from modelport.formats import streams
+from modelport.formats.base import Options, Report, Step
+from modelport.formats.boosted import BoostedModel, BoostedPredictor, Compute, Matrix
+from modelport.formats.xgboost_file import Content, read
+from modelport.formats.xgboost_schema import schema_of
+from modelport.schema import Schema
+
+if TYPE_CHECKING:
+    import xgboost
+
+_DISTRIBUTIONS = ("xgboost", "xgboost-cpu")
+_STOPPED = "training stopped early: {rounds} rounds up to the best one count, as XGBoost's scikit-learn classes have it"
+
+
+def inspect(path: Path, options: Options) -> Report:
+    """Report what an XGBoost file holds, from its bytes alone.
+
+    Raises: UnreadableFile for a damaged file. A file that is refused is reported so.
+    """
+    del options
+    raw = streams.read(path)
+    size = {"size_bytes": raw.size_bytes, "sha256": raw.sha256}
+    try:
+        content = read(raw.data)
+    except RefusedFile as error:
+        problem, _, cure = error.message.rpartition("; ")
+        return Report("xgboost", "xgboost", None, "model", verdict="refused", plan="none", problem=problem, cure=cure, **size)  # type: ignore[arg-type]  # named above
+    except ModelportError as error:
+        raise type(error)(f"{path.name}: {error.message}") from error
+    problem = newer(content, installed())
+    schema = schema_of(content)
+    return Report(
+        format="xgboost",
+        library="xgboost",
+        library_version=".".join(str(part) for part in content.version),
+        model=content.objective,
+        steps=steps_of(content),
+        features=tuple(item.name for item in schema.inputs),
+        classes=schema.classes,
+        schema=schema,
+        plan="none" if problem else "shimmed" if content.notes else "native",
+        problem=problem,
+        notes=content.notes,
+        size_bytes=raw.size_bytes,
+        sha256=raw.sha256,
+    )
+
+
+def steps_of(content: Content) -> tuple[Step, ...]:
+    """Return the booster as the one step of a report."""
+    told: dict[str, str | int | float | bool | None] = {"objective": content.objective, "rounds": content.rounds}
+    if content.booster != "gblinear":
+        told["trees"] = content.trees
+    return (Step("booster", content.booster, told),)
+
+
+def installed() -> str:
+    """Return the version of XGBoost here, from whichever distribution brought it; "" where there is none."""
+    for name in _DISTRIBUTIONS:
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return ""
+
+
+def newer(content: Content, here: str) -> str:
+    """Say that a file comes from a newer XGBoost than the one ``here``, which may not know what is in it; "" otherwise."""
+    if not here or content.version[:2] <= tuple(int(part) for part in here.split(".")[:2]):
+        return ""
+    written = ".".join(str(part) for part in content.version)
+    return (
+        f"the file was written by XGBoost {written} and {here} is installed, an older library cannot know what a newer one wrote; "
+        f"install that version, or save the model again with {here}"
+    )
+
+
+def load(path: Path, options: Options) -> BoostedPredictor:
+    """Return a predictor for an XGBoost file.
+
+    Raises: UnreadableFile, RefusedFile, MissingExtra, LoadError.
+    """
+    try:
+        content = read(streams.read(path).data)
+        return predictor_of(content, options)
+    except ModelportError as error:
+        raise type(error)(f"{path.name}: {error.message}") from error
+
+
+def predictor_of(content: Content, options: Options) -> BoostedPredictor:
+    """Return a predictor for a model that was read. Raises: MissingExtra, LoadError where the library does not take it."""
+    try:
+        import xgboost
+    except ModuleNotFoundError as error:
+        raise MissingExtra(f"it needs {error.name}, which is not installed; run: pip install 'modelport[xgboost]'") from error
+    if problem := newer(content, xgboost.__version__):
+        raise LoadError(problem)
+    try:
+        with xgboost.config_context(verbosity=0):
+            booster = xgboost.Booster({"nthread": options.threads or 1}, model_file=bytearray(content.document))
+    except (xgboost.core.XGBoostError, ValueError) as error:
+        said = str(error).rsplit("Check failed:", 1)[-1].split("\n", 1)[0].strip()[:200]
+        raise LoadError(f"XGBoost {xgboost.__version__} does not take the model ({said}); save it again with this version") from error
+    schema = schema_of(content)
+    compute = _compute(content, booster, schema)
+    native = BoostedModel(schema, compute, booster)
+    return BoostedPredictor(schema, native, compute, (xgboost.core.XGBoostError, ValueError, TypeError), notes=content.notes)
+
+
+def _compute(content: Content, booster: xgboost.Booster, schema: Schema) -> Compute:
+    import xgboost
+
+    rounds = (0, content.rounds if content.is_stopped else 0)
+
+    def raw(rows: Matrix, *, margin: bool = False) -> Array:
+        if content.booster == "gblinear":  # the only one that cannot read an array in place
+            data = xgboost.DMatrix(rows, feature_types=booster.feature_types, enable_categorical=True)
+            return cast("Array", booster.predict(data, output_margin=margin, validate_features=False))
+        kind = "margin" if margin else "value"
+        return cast("Array", booster.inplace_predict(rows, rounds, predict_type=kind, validate_features=False))
+
+    if schema.task == "regressor":
+        shape = schema.outputs[0].shape
+        return lambda rows, wanted: {"prediction": raw(rows).reshape(len(rows), *shape)}  # noqa: ARG005  # the only output
+    if content.objective == "multi:softmax":
+        return lambda rows, wanted: _from_margins(raw(rows, margin=True), wanted)
+    return lambda rows, wanted: _classify(content, raw(rows), wanted)
+
+
+def _classify(content: Content, values: Array, wanted: Sequence[str]) -> Mapping[str, Array]:
+    """Make labels and probabilities of what the library answers, as XGBClassifier does."""
+    if content.groups > 1 and content.targets == 1:
+        return {"label": np.argmax(values, axis=1).astype(np.int64), "probabilities": values}
+    label = np.asarray(values > np.float32(0.5), np.int64)
+    if content.targets > 1:
+        return {"label": label, "probabilities": values}
+    positive = values.astype(np.float32, copy=False).reshape(-1)
+    answers: dict[str, Array] = {"label": label.reshape(-1), "scores": positive[:, None]}
+    if "probabilities" in wanted:
+        answers["probabilities"] = np.stack((np.float32(1) - positive, positive), axis=1)
+    return answers
+
+
+def _from_margins(margins: Array, wanted: Sequence[str]) -> Mapping[str, Array]:
+    answers: dict[str, Array] = {"label": np.argmax(margins, axis=1).astype(np.int64)}
+    if "probabilities" in wanted:
+        from scipy.special import softmax  # XGBoost needs SciPy itself
+
+        answers["probabilities"] = cast("Array", softmax(margins, axis=1))
+    return answers
