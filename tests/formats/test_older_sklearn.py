@@ -121,6 +121,7 @@ def test_a_file_answers_as_on_the_day_it_was_saved(path: Path) -> None:
         warnings.simplefilter("error")
         predictor = formats.load(path, Options())
         answer = predictor.predict(_rows(path, predictor), None)
+    assert repr(formats.inspect(path, Options()).schema) == repr(predictor.schema)
     assert predictor.form == "native"
     assert set(answer)
     for name in answer:

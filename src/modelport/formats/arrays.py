@@ -149,6 +149,40 @@ def small_values(data: bytes, symbol: Symbol) -> list[object] | None:
     return None
 
 
+MAKERS = frozenset(_RECONSTRUCT | _FROMBUFFER | _SCALAR)
+"""The functions by which numpy's arrays and scalars are made, outside of joblib's blocks."""
+
+
+def is_scalar(symbol: Node) -> bool:
+    """Say whether an object is one of numpy's scalars."""
+    return symbol.maker.dotted in _SCALAR
+
+
+def layout(symbol: Symbol) -> tuple[np.dtype[np.generic], tuple[int, ...], Symbol, bool] | None:
+    """Return an array's data type, its shape, its content (to be read with ``content``), and whether that is in Fortran's order.
+
+    The content of an array of objects is a list. None for what is no array, or one that contradicts itself.
+    """
+    if isinstance(symbol, Block):
+        return layout(symbol.root) if symbol.nested is not None else (symbol.dtype, symbol.shape, symbol, symbol.is_fortran)
+    if not isinstance(symbol, Node):
+        return None
+    if symbol.maker.dotted in _FROMBUFFER and len(symbol.args) >= 3:
+        return dtype_of(symbol.args[1]), _shape(symbol.args[2]), symbol.args[0], symbol.args[3:4] == ("F",)
+    if symbol.maker.dotted in _RECONSTRUCT and isinstance(symbol.state, tuple) and len(symbol.state) == 5:
+        _, shape, dtype, is_fortran, held = symbol.state
+        return dtype_of(dtype), _shape(shape), held, is_fortran is True
+    return None
+
+
+def content(data: bytes, symbol: Symbol, size: int) -> bytes | None:
+    """Return the ``size`` bytes that an array's content stands for; None where it holds another number of them."""
+    if isinstance(symbol, Block):
+        return data[symbol.start : symbol.start + size]
+    raw = _raw_bytes(data, symbol, size * 2)  # every byte of latin1 takes at most two of UTF-8
+    return raw if raw is not None and len(raw) == size else None
+
+
 def scalar_value(data: bytes, symbol: Symbol) -> object:
     """Return a pickled numpy scalar as a Python value, plain values as they are, and None for anything else."""
     if isinstance(symbol, Node) and symbol.maker.dotted in _SCALAR and len(symbol.args) == 2:
@@ -165,11 +199,11 @@ def _decode(raw: bytes | None, dtype: Symbol, shape: Symbol) -> list[object] | N
     return cast("list[object]", np.frombuffer(raw, kind).tolist())
 
 
-def _raw_bytes(data: bytes, symbol: Symbol) -> bytes | None:
+def _raw_bytes(data: bytes, symbol: Symbol, limit: int = SMALL_BYTES) -> bytes | None:
     if isinstance(symbol, Node) and symbol.args:  # bytearray(b"..."), or _codecs.encode(text, "latin1") of protocols 0 to 2
-        return _raw_bytes(data, symbol.args[0])
+        return _raw_bytes(data, symbol.args[0], limit)
     try:
-        if isinstance(symbol, Text) and symbol.stop - symbol.start <= SMALL_BYTES:
+        if isinstance(symbol, Text) and symbol.stop - symbol.start <= limit:
             raw = data[symbol.start : symbol.stop]
             return raw if symbol.is_bytes else raw.decode("utf-8").encode("latin1")
         if isinstance(symbol, str):

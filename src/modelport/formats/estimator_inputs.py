@@ -121,7 +121,8 @@ def _describe_chain(chain: Sequence[object], *, after: bool) -> list[Use]:
     own = describe(head, after=all(use.nullable for use in later))
     if class_name(head) == "FunctionTransformer" and len(own) == 1 and class_name(tail[0]) in VECTORIZERS:
         return [Use("string", is_exact=True)]
-    for position, at in enumerate(_kept(head, len(own))):
+    is_told = any(use.is_exact for use in later)
+    for position, at in enumerate(_kept(head, len(own)) if is_told else ()):
         if position < len(later) and later[position].is_exact:
             theirs = later[position]
             own[at] = replace(own[at], type=theirs.type, categories=theirs.categories, closed=theirs.closed, is_exact=True)

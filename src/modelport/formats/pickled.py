@@ -21,6 +21,7 @@ from typing import cast
 from modelport.errors import LoadError, MissingExtra, ModelportError, NeedsTrust, RefusedFile, UnreadableFile
 from modelport.formats import allow, arrays, sources, streams, versions
 from modelport.formats.base import Global, Options, Predictor, Report
+from modelport.formats.foretold import foretell
 from modelport.formats.making import WRAPPERS
 from modelport.formats.older.notes import notes
 from modelport.formats.older.remains import stand_in
@@ -62,7 +63,8 @@ def inspect(path: Path, options: Options) -> Report:
     if problem := _skew(found) or _file_reader(found):
         return replace(report, problem=problem, plan="none")
     repaired = _notes(found)
-    return replace(report, plan="shimmed" if repaired else "native", notes=repaired)
+    schema = foretell(content.data, found.root, versions.older(found, versions.installed()))
+    return replace(report, plan="shimmed" if repaired else "native", notes=repaired, schema=schema)
 
 
 def load(path: Path, options: Options) -> Predictor:

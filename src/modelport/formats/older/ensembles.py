@@ -11,7 +11,7 @@ from sklearn.tree._tree import Tree
 
 from modelport.formats.older.kinds import Version, become, like_parent
 from modelport.formats.older.svm import scaled_votes
-from modelport.formats.older.trees import forest
+from modelport.formats.older.trees import forest, refuse_missing
 
 _SCORES_SINCE = (0, 21)
 _PATHS_SINCE = (0, 21)
@@ -40,6 +40,7 @@ def isolation(model: object, made: Version) -> None:
         state.setdefault("offset_", -0.5)
         if "_limit" in state:
             become(model, _Isolation)
+            refuse_missing(model, made)
 
 
 def _older_paths(state: dict[str, list[npt.NDArray[np.float64]]], trees: list[Tree], made: Version) -> None:

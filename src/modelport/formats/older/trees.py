@@ -15,12 +15,10 @@ from sklearn.tree._tree import NODE_DTYPE, Tree
 
 from modelport.errors import LoadError
 from modelport.formats.older.kinds import Version, become, like_parent
+from modelport.formats.older.missing import split_on_missing_since
 from modelport.formats.older.remains import Remains
 
 FRACTIONS_SINCE = (1, 4)
-_MISSING_SINCE = {"RandomForestClassifier": (1, 4), "RandomForestRegressor": (1, 4)}
-_MISSING_IN_TREES_SINCE = (1, 3)
-_MISSING_IN_EXTRA_SINCE = (1, 6)
 _CLASSIFIERS = (DecisionTreeClassifier, ExtraTreeClassifier, RandomForestClassifier, ExtraTreesClassifier)
 
 
@@ -31,7 +29,7 @@ def tree(model: object, made: Version) -> None:
     remains = state.get("tree_")
     if isinstance(remains, Remains):
         state["tree_"] = _built(remains, is_classifier=isinstance(model, _CLASSIFIERS), made=made)
-    _refuse_missing(model, made)
+    refuse_missing(model, made)
 
 
 def forest(model: object, made: Version) -> None:
@@ -43,7 +41,7 @@ def forest(model: object, made: Version) -> None:
         state["estimator"] = base
     if "base_estimator_" in state and "estimator_" not in state:
         state["estimator_"] = state.pop("base_estimator_")
-    _refuse_missing(model, made)
+    refuse_missing(model, made)
 
 
 def _name_features(state: dict[str, object]) -> None:
@@ -82,10 +80,10 @@ def _check(nodes: npt.NDArray[np.void], features: object) -> None:
         raise LoadError("a decision tree of the file reads columns that it does not have; the file is damaged")
 
 
-def _refuse_missing(model: object, made: Version) -> None:
-    name = type(model).__name__
-    since = _MISSING_IN_EXTRA_SINCE if name.startswith("Extra") else _MISSING_SINCE.get(name, _MISSING_IN_TREES_SINCE)
-    if made < since:
+def refuse_missing(model: object, made: Version) -> None:
+    """Let a model refuse NaN if its trees were fitted before they learnt to split on it."""
+    since = split_on_missing_since(type(model).__name__)
+    if since is not None and made < since:
         become(model, _without_missing(cast("Hashable", type(model))))
 
 
