@@ -54,9 +54,8 @@ def is_saved(path, model, suffix):
 
 
 def same(one, two):
-    return all(
-        np.allclose(a, b, atol=1e-6) for a, b in zip(one if isinstance(one, list) else [one], two if isinstance(two, list) else [two])
-    )  # noqa: B905
+    pairs = zip(one, two) if isinstance(one, list) else [(one, two)]  # noqa: B905  # Python 3.9
+    return all(np.allclose(a, b, atol=1e-6) for a, b in pairs)
 
 
 def fed(x):

@@ -139,11 +139,8 @@ def words(kind, seen, **settings):
 
 def shop():
     """Categories of every sort, each encoded as people encode them."""
-    colour, size, code = (
-        keras.Input((1,), dtype=STRING, name="colour"),
-        keras.Input((1,), name="size"),
-        keras.Input((1,), dtype="int64", name="code"),
-    )
+    colour, size = keras.Input((1,), dtype=STRING, name="colour"), keras.Input((1,), name="size")
+    code = keras.Input((1,), dtype="int64", name="code")
     day = keras.Input((1,), dtype="int64", name="day")
     seen = np.asarray([3, 5, 5, 8, 13, -2], "int64")
     parts = [

@@ -132,6 +132,8 @@ def _weights(graph: Graph, layer: Layer, shape: tuple[int, bool, int]) -> Floats
         given = as_dict(given.get("config"), layer.title).get("value")
     try:
         own = np.asarray(given, np.float64)
+        if own.ndim != 1:
+            raise ValueError(own.ndim)
         before = 0 if is_special else start
         padded = np.pad(own, (before, depth - before - len(own)))
         padded[:before] = np.mean(own)

@@ -5,6 +5,7 @@ Each gives the graph a further input; what feeds it is one of the network's own 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -48,13 +49,22 @@ def text_vectorization(graph: Graph, layer: Layer, given: Given) -> list[Tensor]
         length = x.shape[1]
 
     def run(texts: Array) -> Array:
-        rows = texts.reshape(len(texts), -1).tolist()
-        found = [lookup.indices([word for text in row for word in splitter(as_bytes(text))]) for row in rows]
+        found = [lookup.indices([word for text in row for word in splitter(as_bytes(text))]) for row in _flat(texts).tolist()]
         return _padded(found, length) if lookup.mode == "int" else lookup.encode(found)
 
     if lookup.mode != "int":
         return [graph.prepare(x, run, ("float32", (x.shape[0], lookup.depth)))]
     return [graph.prepare(x, run, ("int64", (x.shape[0], length)), is_by_batch=length is None)]
+
+
+def _rows(array: Array) -> Sequence[Sequence[int]]:
+    """Return the indices of each row."""
+    return numbers_of(_flat(array)).tolist()
+
+
+def _flat(array: Array) -> Array:
+    """Return (rows, values); an array without rows has no length to be guessed."""
+    return array.reshape(len(array), math.prod(array.shape[1:]))
 
 
 def _padded(rows: Sequence[Sequence[int]], length: int | None) -> Array:
@@ -98,7 +108,7 @@ def _looked_up(graph: Graph, layer: Layer, x: Tensor, lookup: Lookup) -> Tensor:
         return np.asarray(lookup.indices(_words(array)), np.int64).reshape(array.shape)
 
     def count(array: Array) -> Array:
-        return lookup.encode(index(array).reshape(len(array), -1).tolist())
+        return lookup.encode(_rows(index(array)))
 
     return _encoded(graph, layer, x, Coding(lookup.mode, lookup.depth, index, count))
 
@@ -146,7 +156,7 @@ def hashing(graph: Graph, layer: Layer, given: Given) -> list[Tensor]:
         return np.asarray(found, np.int64).reshape(array.shape)
 
     def count(array: Array) -> Array:
-        return counted(index(array).reshape(len(array), -1).tolist(), buckets, mode)
+        return counted(_rows(index(array)), buckets, mode)
 
     return [_encoded(graph, layer, x, Coding(mode, buckets, index, count))]
 
