@@ -54,9 +54,9 @@ def layer(
 
 
 def run(converted: Converted, x: object) -> Array:
-    feed = {item.port.name: item.run(np.asarray(x, object)) for item in converted.prepared}
-    if converted.inputs[0].dtype != "string":
-        feed["x"] = np.asarray(x, converted.inputs[0].dtype)
+    dtype = converted.inputs[0].dtype
+    given = np.asarray(x, object if dtype == "string" else dtype)
+    feed = {item.port.name: item.run(given) for item in converted.prepared} | ({} if dtype == "string" else {"x": given})
     return np.asarray(onnxruntime.InferenceSession(converted.model).run(None, feed)[0])
 
 

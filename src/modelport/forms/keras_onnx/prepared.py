@@ -59,7 +59,8 @@ def text_vectorization(graph: Graph, layer: Layer, given: Given) -> list[Tensor]
 
 def _rows(array: Array) -> Sequence[Sequence[int]]:
     """Return the indices of each row."""
-    return numbers_of(_flat(array)).tolist()
+    found: list[list[int]] = numbers_of(_flat(array)).tolist()
+    return found
 
 
 def _flat(array: Array) -> Array:
