@@ -34,7 +34,7 @@ FRAME = pd.DataFrame({"tree": WORDS, "size": X[:, 0], "plot": NUMBERS})
 ROWS = X[:24]
 EXPECTED = {"X": ROWS, "tree": np.asarray(WORDS)[:24].astype(str), "size": X[:24, 0], "plot": np.asarray(NUMBERS)[:24]}
 FIXED = {"verbose": -1, "num_leaves": 5, "min_data_in_leaf": 8, "num_threads": 1, "seed": 1}
-SETTINGS = dict(n_estimators=4, num_leaves=5, min_child_samples=8, n_jobs=1, random_state=1)
+SETTINGS = {"n_estimators": 4, "num_leaves": 5, "min_child_samples": 8, "n_jobs": 1, "random_state": 1}
 
 
 def natives():

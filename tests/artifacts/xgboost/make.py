@@ -79,7 +79,7 @@ def pickled(folder, name, model, answer):
 
 
 def wrappers(folder):
-    settings = dict(n_estimators=12, max_depth=2, random_state=1, n_jobs=1)
+    settings = {"n_estimators": 12, "max_depth": 2, "random_state": 1, "n_jobs": 1}
     model = xgb.XGBClassifier(objective="binary:logistic", **settings).fit(X, BINARY)
     pickled(folder, "classifier", model, model.predict_proba(ROWS))
     model = xgb.XGBClassifier(objective="multi:softprob", **settings).fit(X, THREE)
@@ -126,7 +126,7 @@ def newer(folder):
         model.save_model(os.path.join(folder, "aft.json"))
     if VERSION >= (1, 6):
         categories(folder)
-        settings = dict(n_estimators=4, max_depth=2, n_jobs=1, tree_method="hist")
+        settings = {"n_estimators": 4, "max_depth": 2, "n_jobs": 1, "tree_method": "hist"}
         model = xgb.XGBRegressor(**settings).fit(X, np.c_[SIGNAL, SIGNAL * 2])
         EXPECTED["targets"] = model.predict(ROWS)
         model.save_model(os.path.join(folder, "targets.ubj"))
