@@ -158,6 +158,11 @@ class Schema:
         """The physical columns, in order of their first logical one; two or more scalar numeric features of a type share one."""
         return _layout(self.inputs)
 
+    @cached_property
+    def is_uniform(self) -> bool:
+        """Whether it fixes names, types and shapes, so that all calls have columns of one signature."""
+        return all(None not in block.shape for block in self.layout)
+
     def unpack(self, columns: Columns) -> Columns:
         """Turn physical columns into logical ones, in schema order; absent ones (optional keys) stay absent. Cost: views."""
         found: dict[str, Array] = {}

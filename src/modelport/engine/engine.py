@@ -36,7 +36,7 @@ class Engine:
         self._redo: deque[Batch] = deque()
         self._running: dict[int, Batch] = {}
         self._started_s: dict[int, float] = {}
-        self._is_pump_due = False
+        self._is_pump_due = self._is_pumping = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_s = float("inf")
         self._idle: asyncio.Event | None = None
@@ -68,7 +68,7 @@ class Engine:
         self.schema, self.form = described.schema, described.form
         limits = self._limits if described.details.get("is_row_wise", True) else replace(self._limits, is_batched=False)
         self._details = dict(described.details)
-        self._batcher = Batcher(limits, is_uniform=_is_uniform(self.schema))
+        self._batcher = Batcher(limits, is_uniform=self.schema.is_uniform)
         if self.state == "loading":  # not if it was drained or closed in the meantime
             self.state = "ready"
 
@@ -212,15 +212,22 @@ class Engine:
         """Use the worker that became free."""
         self._pump()
 
-    # --- its own ---
-
     def _pump(self) -> None:
         self._is_pump_due = False
         executor = self._executor
-        if executor is None or self._loop is None:
-            return
+        if executor is None or self._loop is None or self._is_pumping:
+            return  # an executor that answers at once calls back into here: the loop below goes on by itself
+        self._is_pumping = True
+        try:
+            self._hand_out(executor, self._loop)
+        finally:
+            self._is_pumping = False
+        if self._idle is not None and self.is_idle:
+            self._idle.set()
+
+    def _hand_out(self, executor: Executor, loop: asyncio.AbstractEventLoop) -> None:
         while executor.is_free:
-            now_s = self._loop.time()
+            now_s = loop.time()
             batch = self._next(now_s)
             if batch is None:
                 wake_s = self._batcher.wake_s()
@@ -231,8 +238,6 @@ class Engine:
                 ticket.queued_s = now_s - ticket.submitted_s
             self._running[batch.id] = batch
             executor.run(batch)
-        if self._idle is not None and self.is_idle:
-            self._idle.set()
 
     def _next(self, now_s: float) -> Batch | None:
         """Take the next batch of which somebody waits; what is out of time already is told so instead of being computed."""
@@ -293,7 +298,3 @@ class Engine:
         if found.next_s < self._timer_s:
             self._arm(found.next_s)
         self._pump()
-
-
-def _is_uniform(schema: Schema) -> bool:
-    return all(None not in block.shape for block in schema.layout)

@@ -17,10 +17,13 @@ from modelport.columns import Array, Columns
 from modelport.errors import ModelError, public_text
 from modelport.formats.base import Options
 from modelport.formats.estimator_feed import Feed, make_feed, read_inputs, without_names
+from modelport.formats.estimator_inputs import Use
 from modelport.formats.estimator_labels import Method, Rule, label_rule
 from modelport.formats.estimator_outputs import FOREIGN, Answer, answers_of, classes_of, shaped, task_of
 from modelport.formats.estimator_tree import contains, feature_names, flatten, is_any
+from modelport.formats.lowering.lower import lower
 from modelport.formats.structure import check_structure
+from modelport.forms.program.steps import Program
 from modelport.schema import Schema
 
 _BATCHWISE = frozenset({"NMF", "MiniBatchNMF"})  # they fit all the rows of a call together, to a tolerance over all of them
@@ -45,7 +48,12 @@ class EstimatorPredictor:
     _answers: Mapping[str, Answer]
     _rule: Rule | None
     _classes: Array
+    _uses: tuple[Use, ...]
     notes: tuple[str, ...] = ()
+
+    def lower(self) -> Program:
+        """Return the same arithmetic as a program. Raises: NotLowered naming the part that has none."""
+        return lower(self.native, self.schema, self._uses, list(self._answers.values()))
 
     def predict(self, columns: Columns, outputs: Sequence[str] | None) -> Columns:
         """Answer one row for each row.
@@ -138,6 +146,7 @@ def _prepare(estimator: object) -> EstimatorPredictor:
         _answers={item.field.name: item for item in answers},
         _rule=label_rule(final, other) if follows and other is not None else None,
         _classes=np.asarray(getattr(final, "classes_", ()) if follows else ()),
+        _uses=uses,
     )
 
 

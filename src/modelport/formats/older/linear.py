@@ -31,24 +31,32 @@ def _softmax_of_two(model: object, rows: object) -> _Floats:
 
 @like_parent
 class _OneVsRest(LogisticRegression):  # type: ignore[misc]  # scikit-learn is untyped, here and below
+    probabilities_by = "one by one"
+
     def predict_proba(self, X: object) -> _Floats:  # noqa: N803  # scikit-learn's name for it
         return _one_vs_rest(self, X)
 
 
 @like_parent
 class _OneVsRestCV(LogisticRegressionCV):  # type: ignore[misc]
+    probabilities_by = "one by one"
+
     def predict_proba(self, X: object) -> _Floats:  # noqa: N803
         return _one_vs_rest(self, X)
 
 
 @like_parent
 class _Softmax(LogisticRegression):  # type: ignore[misc]
+    probabilities_by = "softmax of both signs"
+
     def predict_proba(self, X: object) -> _Floats:  # noqa: N803
         return _softmax_of_two(self, X)
 
 
 @like_parent
 class _SoftmaxCV(LogisticRegressionCV):  # type: ignore[misc]
+    probabilities_by = "softmax of both signs"
+
     def predict_proba(self, X: object) -> _Floats:  # noqa: N803
         return _softmax_of_two(self, X)
 
@@ -110,6 +118,8 @@ def discriminant(model: object, made: Version) -> None:
 
 @like_parent
 class _Discriminant(LinearDiscriminantAnalysis):  # type: ignore[misc]
+    probabilities_by = "one by one"
+
     def predict_proba(self, X: object) -> _Floats:  # noqa: N803
         sigmoids = expit(self.decision_function(X))
         return np.asarray(sigmoids / sigmoids.sum(axis=1, keepdims=True))

@@ -1,0 +1,58 @@
+"""From a fitted estimator to a program, with the schema's outputs; whether the two agree is for ``forms.parity`` to show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from modelport.formats.estimator_inputs import Use
+from modelport.formats.estimator_labels import Method
+from modelport.formats.estimator_outputs import Answer
+from modelport.formats.estimator_tree import class_name, flatten, is_from_sklearn
+from modelport.formats.lowering.draft import Draft, Input, NotLowered, Rows
+from modelport.formats.lowering.linear import LINEAR, Answers
+from modelport.formats.lowering.transformers import TRANSFORMERS, transform
+from modelport.formats.lowering.trees import TREES
+from modelport.forms.program.steps import Program
+from modelport.schema import Schema
+
+_ESTIMATORS = {**LINEAR, **TREES}
+
+
+def lower(estimator: object, schema: Schema, uses: Sequence[Use], answers: Sequence[Answer]) -> Program:
+    """Return the program of a fitted estimator that answers the schema's outputs.
+
+    Raises: NotLowered naming the part that has no other form.
+    """
+    draft = Draft(schema, uses)
+    transformers, final = flatten(estimator)
+    given: Input = Rows(tuple(range(len(schema.inputs))))
+    for step in transformers:
+        given = transform(step, given, draft)
+    found = answer(final, given, draft)
+    return draft.program({item.field.name: _shaped(item, found, draft) for item in answers})
+
+
+def answer(estimator: object, given: Input, draft: Draft) -> Answers:
+    """Add the steps of the estimator that answers. Raises: NotLowered."""
+    name = class_name(estimator)
+    if not is_from_sklearn(estimator):
+        raise NotLowered(f"{name} is no class of scikit-learn")
+    if name in _ESTIMATORS:
+        return _ESTIMATORS[name](estimator, given, draft)
+    if name in TRANSFORMERS:
+        return {"transform": draft.matrix(transform(estimator, given, draft)).register}
+    raise NotLowered(f"{name} has no other form")
+
+
+def _shaped(item: Answer, found: Mapping[Method, int], draft: Draft) -> int:
+    """Return the register of an output, brought to its shape."""
+    if item.at is not None or item.method not in found:
+        raise NotLowered(f"the output {item.field.name} has no other form")
+    register = found[item.method]
+    if item.field.shape == (1,) and item.method == "decision_function":
+        return draft.add("as_column", [register])
+    if item.field.type not in ("float64", "string", "int64", "bool") or np.dtype(item.field.dtype).kind == "u":
+        raise NotLowered(f"the output {item.field.name} is {item.field.type}")
+    return register
