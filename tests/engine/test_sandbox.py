@@ -167,14 +167,14 @@ def test_a_worker_leaves_no_folder_behind(hostile: Callable[..., object], tmp_pa
     assert list(scratch.iterdir()) == []
 
 
-def test_require_fails_closed_and_names_what_is_missing(make_bundle: Callable[..., Path]) -> None:
+def test_require_fails_closed_and_names_what_is_missing(make_bundle: Callable[..., Path], tmp_path: Path) -> None:
     """Without a sandbox to enter, as on another system: the worker that was told to require one refuses to load."""
 
     async def run() -> None:
         engine = Engine(Identity("m"), BatchLimits())
         load = {"source": str(make_bundle())}
         pool = Pool(PoolSettings(1, load, 1, confinement=Confinement("require")), engine)
-        pool._command = lambda: command(Confinement("off"), 1)
+        pool._command = lambda: command(Confinement("off"), 1, tmp_path)
         await engine.start(pool)
 
     with pytest.raises(SandboxMissing, match="switched off") as caught:

@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from modelport.bundle import copying
 from modelport.bundle.folder import open_bundle
+from modelport.bundle.snapshot import take
 from modelport.config import Settings
 from modelport.server import proven
+from modelport.server.workers import options
 
 MANIFEST = """
 format = 1
@@ -23,6 +26,11 @@ words = "words.json"
 name = "a"
 type = "float64"
 """
+
+
+def key(path: Path, settings: Settings) -> str:
+    with take(open_bundle(path), options(settings)) as snapshot:
+        return proven.key_of(snapshot, settings)
 
 
 @pytest.fixture(autouse=True)
@@ -41,52 +49,64 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_version_is_proven_once_it_was_marked_in_a_folder_of_this_user_alone(folder: Path, cache: Path) -> None:
-    key = proven.key_of(open_bundle(folder), Settings())
-    assert key and not proven.is_proven(key)
-    proven.mark(key)
-    assert proven.is_proven(key)
+    first = key(folder, Settings())
+    assert first and not proven.is_proven(first)
+    proven.mark(first)
+    assert proven.is_proven(first)
     assert stat.S_IMODE((cache / "modelport" / "proven").stat().st_mode) == 0o700
-    assert proven.key_of(open_bundle(folder), Settings(port=1, timeout=2.0, workers="3")) == key
+    assert key(folder, Settings(port=1, timeout=2.0, workers="3")) == first
 
 
 @pytest.mark.parametrize("name", ["model.toml", "own.py", "words.json", "other.py"])
 def test_a_changed_file_makes_another_version(folder: Path, name: str) -> None:
     """A module that a hook may import counts like the hook's own file."""
-    key = proven.key_of(open_bundle(folder), Settings())
+    first = key(folder, Settings())
     with (folder / name).open("a") as file:
         file.write("\n")
-    assert proven.key_of(open_bundle(folder), Settings()) not in ("", key)
+    assert key(folder, Settings()) not in ("", first)
 
 
 @pytest.mark.parametrize("setting", [{"sandbox": "off"}, {"trust": ("a.B",)}])
 def test_a_setting_about_loading_makes_another_version(folder: Path, setting: dict) -> None:
-    assert proven.key_of(open_bundle(folder), replace(Settings(), **setting)) not in ("", proven.key_of(open_bundle(folder), Settings()))
+    assert key(folder, replace(Settings(), **setting)) not in ("", key(folder, Settings()))
 
 
 def test_other_libraries_make_another_version(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    key = proven.key_of(open_bundle(folder), Settings())
+    first = key(folder, Settings())
     monkeypatch.setattr(proven.metadata, "version", lambda name: f"{name}-next")
-    assert proven.key_of(open_bundle(folder), Settings()) not in ("", key)
+    assert key(folder, Settings()) not in ("", first)
 
 
-@pytest.mark.parametrize("setting", [{"no_cache": True}, {"code": ("own",)}, {"env": "auto"}])
+@pytest.mark.parametrize("setting", [{"no_cache": True}, {"env": "auto"}])
 def test_what_cannot_be_pinned_down_is_tried_every_time(folder: Path, setting: dict) -> None:
-    assert proven.key_of(open_bundle(folder), replace(Settings(), **setting)) == ""
+    assert key(folder, replace(Settings(), **setting)) == ""
     proven.mark("")
     assert not proven.is_proven("")
 
 
-def test_a_bare_file_counts_by_its_bytes_and_an_onnx_file_never(tmp_path: Path) -> None:
-    (tmp_path / "a.pkl").write_bytes(b"1")
-    (tmp_path / "a.onnx").write_bytes(b"1")
-    key = proven.key_of(open_bundle(tmp_path / "a.pkl"), Settings())
-    (tmp_path / "a.pkl").write_bytes(b"2")
-    assert proven.key_of(open_bundle(tmp_path / "a.pkl"), Settings()) not in ("", key)
-    assert proven.key_of(open_bundle(tmp_path / "a.onnx"), Settings()) == ""
+def test_so_is_what_reads_files_outside_or_too_large_to_copy(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "model.toml").write_text(MANIFEST + '[sandbox]\nread = ["~/data"]\n')
+    assert key(folder, Settings()) == ""
+    (folder / "model.toml").write_text(MANIFEST)
+    assert key(folder, Settings()) != ""
+    (folder / "data.bin").write_bytes(b"data")
+    monkeypatch.setattr(copying, "LIMIT_FILES", 0)
+    assert key(folder, Settings()) == ""
+
+
+def test_a_bare_file_counts_by_its_bytes_and_so_does_the_code_it_is_given(tmp_path: Path) -> None:
+    pickle, code = tmp_path / "a.pkl", tmp_path / "own.py"
+    pickle.write_bytes(b"\x80\x04N.")
+    code.write_text("")
+    first, with_code = key(pickle, Settings()), key(pickle, Settings(code=(str(code),)))
+    code.write_text("1")
+    changed = key(pickle, Settings(code=(str(code),)))
+    pickle.write_bytes(b"\x80\x04K\x01.")
+    assert len({"", first, with_code, changed, key(pickle, Settings())}) == 5
 
 
 def test_where_nothing_can_be_written_nothing_is_remembered(folder: Path, cache: Path) -> None:
     cache.write_text("a file where the folder should be")
-    proven.mark(proven.key_of(open_bundle(folder), Settings()))
-    assert not proven.is_proven(proven.key_of(open_bundle(folder), Settings()))
+    proven.mark(key(folder, Settings()))
+    assert not proven.is_proven(key(folder, Settings()))
     assert os.listdir(cache.parent)

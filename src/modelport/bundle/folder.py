@@ -62,13 +62,18 @@ def verify(bundle: Bundle) -> str:
                 digest.update(chunk)
     except OSError as error:
         raise UnreadableFile(f"{bundle.artifact}: cannot be read ({error.strerror})") from error
-    found, pinned = digest.hexdigest(), bundle.manifest.artifact.sha256
+    check_pin(bundle, digest.hexdigest())
+    return digest.hexdigest()
+
+
+def check_pin(bundle: Bundle, found: str) -> None:
+    """Compare the artifact's SHA-256 with the manifest's pin, if it has one. Raises: UnreadableFile naming both if they differ."""
+    pinned = "" if bundle.manifest.artifact is None else bundle.manifest.artifact.sha256
     if pinned and found != pinned:
         raise UnreadableFile(
             f"{bundle.artifact}: its SHA-256 is {found}, {MANIFEST} pins {pinned}; "
             "restore the file, or correct the pin if the change was meant"
         )
-    return found
 
 
 def inside(root: Path, name: str, what: str) -> Path:

@@ -47,25 +47,25 @@ class Confinement:
         return ", ".join([*opened, *(f"variable {name}" for name in self.environment)])
 
 
-def command(confinement: Confinement, threads: int) -> Command:
-    """Return how to start a worker: its arguments, its environment, and a folder of its own that goes when it goes.
+def command(confinement: Confinement, threads: int, place: Path) -> Command:
+    """Return how to start a worker: its arguments, its environment, and a folder of its own in ``place`` that goes when it goes.
 
     Raises: OSError if no folder can be made.
     """
     if confinement.setting == "off":
         return Command(environment=with_threads(os.environ, threads))
-    scratch = Path(tempfile.mkdtemp(prefix="modelport-worker-"))
+    scratch = Path(tempfile.mkdtemp(prefix="worker-", dir=place))
     policy = Policy(tuple(str(path.resolve()) for path in confinement.read), (str(scratch),), confinement.network, confinement.gpu)
     arguments = (sys.executable, "-m", "modelport.engine.confined", policy.to_json())
     return Command(arguments, with_threads(scrubbed(os.environ, confinement, scratch), threads), scratch)
 
 
-def foreign_command(confinement: Confinement, threads: int, interpreter: str) -> Command:
+def foreign_command(confinement: Confinement, threads: int, place: Path, interpreter: str) -> Command:
     """Return how to start a worker in an old model's own environment: not locked in, but with the same few variables.
 
     Raises: OSError if no folder can be made.
     """
-    scratch = Path(tempfile.mkdtemp(prefix="modelport-worker-"))
+    scratch = Path(tempfile.mkdtemp(prefix="worker-", dir=place))
     environment = with_threads(scrubbed(os.environ, confinement, scratch), threads)
     return Command((interpreter, "-I", str(Path(__file__).with_name("foreign.py"))), environment, scratch)
 

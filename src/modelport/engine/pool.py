@@ -13,6 +13,7 @@ from typing import cast
 
 import structlog
 
+from modelport.bundle.private import PrivateFolder
 from modelport.columns import Columns
 from modelport.engine import confinement, core
 from modelport.engine.batcher import Batch
@@ -60,6 +61,7 @@ class Pool:
         self._tasks: set[asyncio.Task[None]] = set()
         self._failures = 0
         self._is_closing = False
+        self._folder: PrivateFolder | None = None
         self.restarts = 0
 
     @property
@@ -124,9 +126,10 @@ class Pool:
 
     def _command(self) -> Command:
         settings = self._settings
+        self._folder = self._folder or PrivateFolder()
         if settings.interpreter:
-            return confinement.foreign_command(settings.confinement, settings.threads, settings.interpreter)
-        return confinement.command(settings.confinement, settings.threads)
+            return confinement.foreign_command(settings.confinement, settings.threads, self._folder.path, settings.interpreter)
+        return confinement.command(settings.confinement, settings.threads, self._folder.path)
 
     def _order(self) -> dict[str, object]:
         settings = self._settings
@@ -172,6 +175,8 @@ class Pool:
         self._workers.clear()
         self._ending.clear()
         self._batches.clear()
+        if self._folder is not None:
+            await asyncio.to_thread(self._folder.remove)
 
     def received(self, worker: Worker, header: Mapping[str, object], columns: Columns | None) -> None:
         """Handle a worker's frame: it is ready, it could not load, or it answers a batch."""

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from modelport import formats
 from modelport.bundle import environment
-from modelport.bundle.folder import Bundle, verify
+from modelport.bundle.snapshot import Snapshot
 from modelport.config import Settings
 from modelport.errors import NeedsTrust, RefusedFile, UsageError
-from modelport.formats.base import Options, Report
+from modelport.formats.base import Report
 
 LOCAL, AUTO = "local", "auto"
 
@@ -27,15 +27,16 @@ class Place:
 HERE = Place()
 
 
-def place(bundle: Bundle, settings: Settings, options: Options, say: Callable[[str], None]) -> Place:
-    """Decide where a bundle's model runs; with ``auto`` only what would not answer here as on its day goes elsewhere.
+def place(snapshot: Snapshot, settings: Settings, say: Callable[[str], None]) -> Place:
+    """Decide where a model runs; with ``auto`` only what would not answer here as on its day goes elsewhere.
 
     The file is read statically first, and goes nowhere unless every name in it is known or trusted. ``say`` is told what is made.
     Raises: NeedsTrust, RefusedFile, UsageError for what cannot run elsewhere, LoadError where no environment can be had.
     """
     if settings.env == LOCAL:
         return HERE
-    report = _report(bundle, options)
+    bundle = snapshot.bundle
+    report = _report(snapshot)
     if report is not None and settings.env == AUTO and report.plan != "none":
         return HERE
     written = None if report is None or report.library != "scikit-learn" else report.library_version
@@ -53,15 +54,13 @@ def place(bundle: Bundle, settings: Settings, options: Options, say: Callable[[s
     return Place(str(python), report.sha256)
 
 
-def _report(bundle: Bundle, options: Options) -> Report | None:
-    if bundle.artifact is None:
+def _report(snapshot: Snapshot) -> Report | None:
+    artifact = snapshot.bundle.artifact
+    if artifact is None or formats.identify(artifact).name != "pickle":
         return None
-    verify(bundle)
-    if formats.identify(bundle.artifact).name != "pickle":
-        return None
-    report = formats.inspect(bundle.artifact, options)
+    report = formats.inspect(artifact, snapshot.options)
     if report.verdict == "needs_trust":
-        raise NeedsTrust(f"{bundle.artifact.name}: {report.problem}; {report.cure}")
+        raise NeedsTrust(f"{artifact.name}: {report.problem}; {report.cure}")
     if report.verdict == "refused":
-        raise RefusedFile(f"{bundle.artifact.name}: {report.problem}")
+        raise RefusedFile(f"{artifact.name}: {report.problem}")
     return report

@@ -8,6 +8,7 @@ import os
 import signal
 import ssl
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,8 @@ import structlog
 
 from modelport.bundle.folder import Bundle, open_bundle
 from modelport.bundle.manifest import NAME, Manifest
+from modelport.bundle.private import sweep
+from modelport.bundle.snapshot import Snapshot, take
 from modelport.config import Settings, Value, resolve
 from modelport.engine.batcher import BatchLimits
 from modelport.engine.engine import Engine
@@ -50,13 +53,20 @@ def serve(paths: Sequence[Path], flags: dict[str, Value], announce: Announce) ->
 
     Raises: UsageError, ManifestError, and whatever stands in the way of loading a model.
     """
+    sweep()
     bundles = [open_bundle(path) for path in paths]
     first = bundles[0].manifest if bundles else None
     settings = resolve(flags, first.serve if first is not None and len(bundles) == 1 else {})
     logs.configure("json" if settings.log_format == "json" else "text", "debug" if settings.debug else "info")
+    with ExitStack() as held:
+        snapshots = [held.enter_context(take(bundle, options(settings))) for bundle in bundles]
+        _serve_snapshots(snapshots, settings, announce)
+
+
+def _serve_snapshots(snapshots: Sequence[Snapshot], settings: Settings, announce: Announce) -> None:
     say = partial(_log.warning, "environment")
-    places = [place(bundle, settings, options(settings), lambda text: say(what=text)) for bundle in bundles]
-    keys = [key_of(bundle, settings) for bundle in bundles]
+    places = [place(snapshot, settings, lambda text: say(what=text)) for snapshot in snapshots]
+    keys = [key_of(snapshot, settings) for snapshot in snapshots]
     staff = [Staff(settings.worker_count(cores()), where, not is_proven(key)) for where, key in zip(places, keys, strict=True)]
 
     def live(service: Live) -> None:
@@ -64,7 +74,7 @@ def serve(paths: Sequence[Path], flags: dict[str, Value], announce: Announce) ->
             mark(key)
         announce(service)
 
-    _run(_serve(list(zip(bundles, staff, strict=True)), settings, live))
+    _run(_serve(list(zip(snapshots, staff, strict=True)), settings, live))
 
 
 def _run(main: Coroutine[object, object, None]) -> None:
@@ -76,17 +86,17 @@ def _run(main: Coroutine[object, object, None]) -> None:
     uvloop.run(main)
 
 
-async def _serve(placed: Sequence[tuple[Bundle, Staff]], settings: Settings, announce: Announce) -> None:
+async def _serve(placed: Sequence[tuple[Snapshot, Staff]], settings: Settings, announce: Announce) -> None:
     loop = asyncio.get_running_loop()
     models = Models()
-    engines = [_engine(bundle, settings, is_only=len(placed) == 1) for bundle, _ in placed]
+    engines = [_engine(snapshot.bundle, settings, is_only=len(placed) == 1) for snapshot, _ in placed]
     for engine in engines:
         models.add(engine)
     app = build(models, _limits(settings))
     stopping = _signals(loop)
     server = await _listen(loop, app, settings)
     try:
-        pools = [pool(bundle, engine, settings, staff) for (bundle, staff), engine in zip(placed, engines, strict=True)]
+        pools = [pool(snapshot, engine, settings, staff) for (snapshot, staff), engine in zip(placed, engines, strict=True)]
         loading = asyncio.gather(*(engine.start(workers) for engine, workers in zip(engines, pools, strict=True)))
         if await _either(loading, stopping):
             host, port = server.sockets[0].getsockname()[:2]

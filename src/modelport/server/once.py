@@ -12,6 +12,8 @@ from contextlib import asynccontextmanager
 from typing import TypeAlias
 
 from modelport.bundle.folder import Bundle
+from modelport.bundle.private import sweep
+from modelport.bundle.snapshot import Snapshot, take
 from modelport.columns import Columns, concat
 from modelport.config import Settings
 from modelport.engine.batcher import BatchLimits
@@ -32,7 +34,9 @@ def describe(bundle: Bundle, settings: Settings) -> Schema:
 
     Raises: what stands in the way of loading it.
     """
-    return asyncio.run(_describe(bundle, settings, _place(bundle, settings)))
+    sweep()
+    with take(bundle, options(settings)) as snapshot:
+        return asyncio.run(_describe(snapshot, settings, _place(snapshot, settings)))
 
 
 def predict(bundle: Bundle, settings: Settings, ask: Ask) -> bytes:
@@ -41,20 +45,22 @@ def predict(bundle: Bundle, settings: Settings, ask: Ask) -> bytes:
     ``ask`` makes the call from the model's schema. More rows than a request may hold go to the model in several chunks.
     Raises: what stands in the way of loading it, what ``ask`` raises, ModelError where the model fails on the rows.
     """
-    return asyncio.run(_predict(bundle, settings, ask, _place(bundle, settings)))
+    sweep()
+    with take(bundle, options(settings)) as snapshot:
+        return asyncio.run(_predict(snapshot, settings, ask, _place(snapshot, settings)))
 
 
-def _place(bundle: Bundle, settings: Settings) -> Place:
-    return place(bundle, settings, options(settings), lambda text: print(text, file=sys.stderr))  # noqa: T201  # what takes long says so
+def _place(snapshot: Snapshot, settings: Settings) -> Place:
+    return place(snapshot, settings, lambda text: print(text, file=sys.stderr))  # noqa: T201  # what takes long says so
 
 
-async def _describe(bundle: Bundle, settings: Settings, where: Place) -> Schema:
-    async with _engine(bundle, settings, where) as engine:
+async def _describe(snapshot: Snapshot, settings: Settings, where: Place) -> Schema:
+    async with _engine(snapshot, settings, where) as engine:
         return engine.schema
 
 
-async def _predict(bundle: Bundle, settings: Settings, ask: Ask, where: Place) -> bytes:
-    async with _engine(bundle, settings, where) as engine:
+async def _predict(snapshot: Snapshot, settings: Settings, ask: Ask, where: Place) -> bytes:
+    async with _engine(snapshot, settings, where) as engine:
         call = ask(engine.schema)
         rows, step = call.columns.rows, settings.max_rows
         chunks = [call.columns.slice(start, min(start + step, rows)) for start in range(0, rows, step)]
@@ -63,12 +69,12 @@ async def _predict(bundle: Bundle, settings: Settings, ask: Ask, where: Place) -
 
 
 @asynccontextmanager
-async def _engine(bundle: Bundle, settings: Settings, where: Place) -> AsyncIterator[Engine]:
+async def _engine(snapshot: Snapshot, settings: Settings, where: Place) -> AsyncIterator[Engine]:
     logs.configure("json" if settings.log_format == "json" else "text", "debug" if settings.debug else "warning")
-    manifest = bundle.manifest
+    manifest = snapshot.bundle.manifest
     limits = BatchLimits(max_rows=manifest.batch.max_rows, is_batched=manifest.batch.is_enabled, max_queued_rows=settings.max_rows)
     engine = Engine(Identity(manifest.name, manifest.version), limits)
-    await engine.start(pool(bundle, engine, settings, Staff(1, where, is_probed=False)))
+    await engine.start(pool(snapshot, engine, settings, Staff(1, where, is_probed=False)))
     try:
         yield engine
     finally:

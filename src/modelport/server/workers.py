@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from modelport.bundle.folder import Bundle
+from modelport.bundle.snapshot import Snapshot
 from modelport.config import Settings
 from modelport.engine.confinement import Confinement, Setting
 from modelport.engine.executor import Listener
@@ -36,16 +36,17 @@ class Staff:
     is_probed: bool = True
 
 
-def pool(bundle: Bundle, listener: Listener, settings: Settings, staff: Staff) -> Pool:
-    """Return the pool that will load the bundle; the workers' numeric libraries share the cores."""
+def pool(snapshot: Snapshot, listener: Listener, settings: Settings, staff: Staff) -> Pool:
+    """Return the pool that will load what the snapshot holds; the workers' numeric libraries share the cores."""
+    bundle, given = snapshot.bundle, snapshot.options
     workers = staff.workers
     is_here = not staff.place.interpreter
     load: dict[str, object] = {
         "source": str(bundle.root if bundle.is_folder and is_here else bundle.artifact),
         "sha256": staff.place.sha256,
-        "trust": list(settings.trust),
-        "code": list(settings.code),
-        "architecture": None if settings.architecture is None else str(settings.architecture),
+        "trust": sorted(given.trust),
+        "code": [str(path) for path in given.code],
+        "architecture": None if given.architecture is None else str(given.architecture),
         "debug": settings.debug,
     }
     asked = PoolSettings(
@@ -53,24 +54,15 @@ def pool(bundle: Bundle, listener: Listener, settings: Settings, staff: Staff) -
         load,
         threads=max(1, cores() // workers),
         load_timeout_s=settings.load_timeout,
-        confinement=confinement(bundle, settings),
+        confinement=confinement(snapshot, settings),
         is_probed=staff.is_probed,
         interpreter=staff.place.interpreter,
     )
     return Pool(asked, listener)
 
 
-def confinement(bundle: Bundle, settings: Settings) -> Confinement:
-    """Return how the bundle's workers are held: they read the bundle, the code they were given, and what its manifest opens up.
-
-    Of a bare artifact's folder only the artifact is read, unless its kind keeps data in files beside it.
-    """
-    opened = bundle.manifest.sandbox
-    read = [bundle.root if bundle.is_folder or bundle.artifact is None or bundle.artifact.suffix == ".onnx" else bundle.artifact]
-    if bundle.artifact is not None:
-        read.append(bundle.artifact)  # it may be a link to a place outside
-    read += [path if path.is_dir() else path.parent for path in map(Path, settings.code)]  # a file is imported from its folder
-    read += [Path(path).expanduser() for path in opened.read]
-    if settings.architecture is not None:
-        read.append(settings.architecture)
-    return Confinement(cast("Setting", settings.sandbox), tuple(read), opened.environment, opened.network, opened.gpu)
+def confinement(snapshot: Snapshot, settings: Settings) -> Confinement:
+    """Return how the workers are held: they read the snapshot, what was too large for it, and what the manifest opens up."""
+    opened = snapshot.bundle.manifest.sandbox
+    read = (snapshot.folder.path, *snapshot.elsewhere, *(Path(path).expanduser() for path in opened.read))
+    return Confinement(cast("Setting", settings.sandbox), read, opened.environment, opened.network, opened.gpu)
