@@ -24,7 +24,7 @@ from modelport.schema import Schema
 pytest.importorskip("sklearn")
 pd = pytest.importorskip("pandas")
 
-from sklearn import (
+from sklearn import (  # noqa: E402
     compose,
     ensemble,
     feature_selection,
@@ -39,8 +39,8 @@ from sklearn import (
     svm,
     tree,
 )
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.feature_extraction import text
+from sklearn.base import BaseEstimator, TransformerMixin  # noqa: E402
+from sklearn.feature_extraction import text  # noqa: E402
 
 TOOLS = Path(__file__).parent.parent.parent / "tools"
 RNG = np.random.default_rng(0)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modelport.errors import RefusedFile, UnreadableFile
-from modelport.formats.symbols import Block, Node, Symbol, Text
+from modelport.formats.symbols import Block, Node, Symbol, Text, kind_of
 
 _CODE = re.compile(r"[<>|=]?(b1|[iuf][1248]|f16|c8|c16|c32|[SUV]\d{1,9}|O8|O4|O|[Mm]8)\Z|[?]\Z")
 _FLAG_MASK = 0x7F  # all but "aligned struct"
@@ -219,4 +219,4 @@ def _show(symbol: Symbol) -> str:
         return repr(symbol)[:60]
     if isinstance(symbol, tuple) and all(isinstance(item, int) for item in symbol):
         return repr(symbol[:8])
-    return f"a {type(symbol).__name__}"
+    return f"a {kind_of(symbol)}"

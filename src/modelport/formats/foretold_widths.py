@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from modelport.formats.batches import Table
 from modelport.formats.estimator_inputs import describe, positions
 from modelport.formats.estimator_tree import branches, feature_names, flatten, width
 from modelport.formats.likeness import Likeness
@@ -86,7 +87,7 @@ def _words(model: Likeness) -> Told:
     vocabulary = getattr(model, "vocabulary_", None)
     if not isinstance(vocabulary, dict):
         raise Untold("no vocabulary")
-    return len(vocabulary), _dtype(model.dtype)
+    return vocabulary.total if isinstance(vocabulary, Table) else len(vocabulary), _dtype(model.dtype)
 
 
 def _hashes(model: Likeness) -> Told:

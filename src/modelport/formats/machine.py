@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from modelport.errors import RefusedFile, UnreadableFile
+from modelport.formats.batches import LATER, Batch, Table, recall, skip
 from modelport.formats.symbols import Block, Group, Judge, Node, Ref, Stream, Symbol
 
 _MAX_KEY_LENGTH = 1024
@@ -23,6 +24,7 @@ class Machine:
     """The state of one walk over one pickle within ``data``."""
 
     __slots__ = (
+        "batches",
         "blocks",
         "budget",
         "built",
@@ -50,6 +52,7 @@ class Machine:
         self.marks: list[list[Symbol]] = []
         self.memo: list[Symbol] = []  # a list: a dictionary takes ten times the memory, and a vocabulary fills it
         self.stored = 0
+        self.batches: list[Batch] = []
         self.cuts: list[tuple[int, int, bytes]] = []
         self.is_nested = outer is not None
         self.found: dict[tuple[str, str], Ref] = outer.found if outer else {}
@@ -118,6 +121,8 @@ def _dup(m: Machine) -> None:
 
 
 def _mark(m: Machine) -> None:
+    if skip(m):
+        return
     if len(m.marks) > MAX_NESTING:
         raise RefusedFile(f"the pickle opens more than {MAX_NESTING} containers within each other; models nest a few deep")
     m.marks.append(m.stack)
@@ -132,7 +137,7 @@ def _memo_get(m: Machine, index: int) -> None:
     found = m.memo[index] if 0 <= index < len(m.memo) else _UNSET
     if found is _UNSET:
         raise UnreadableFile(f"the pickle recalls its memo number {index} at byte {m.pos}, which it never stored; it is damaged")
-    m.stack.append(found)
+    m.stack.append(recall(m, index) if found is LATER else found)
 
 
 def _memo_put(m: Machine, index: int) -> None:
@@ -206,7 +211,7 @@ CONTAINERS: dict[int, Handler] = {
     ord("\x89"): _constant(False),
     ord(")"): _constant(()),
     ord("]"): _fresh(list),
-    ord("}"): _fresh(dict),
+    ord("}"): _fresh(Table),
     ord("\x8f"): _fresh(lambda: Group([])),
     ord("0"): _pop,
     ord("1"): _pop_mark,

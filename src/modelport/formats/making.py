@@ -11,9 +11,10 @@ from dataclasses import replace
 from modelport.errors import RefusedFile, UnreadableFile
 from modelport.formats import arrays
 from modelport.formats.atoms import ATOMS
+from modelport.formats.batches import Table, fill
 from modelport.formats.machine import CONTAINERS, MAX_STACK, Handler, Machine, check_key
 from modelport.formats.rules import DTYPE, RECONSTRUCTOR, fault, state_fault
-from modelport.formats.symbols import Group, Node, Ref, Symbol, Use
+from modelport.formats.symbols import Group, Node, Ref, Symbol, Use, kind_of
 
 WRAPPERS = {"joblib.numpy_pickle.NumpyArrayWrapper"}
 _LISTS = {"collections.deque"}
@@ -131,8 +132,11 @@ def _newobj_ex(m: Machine) -> None:
 def _build(m: Machine) -> None:
     at = m.pos - 1
     state, target = m.stack.pop(), m.stack[-1]
+    for part in state if isinstance(state, tuple) else (state,):
+        if isinstance(part, Table) and part.later:
+            fill(m, part)  # what is in it decides
     if not isinstance(target, Node):
-        what = f"the global {target.dotted}" if isinstance(target, Ref) else f"a {type(target).__name__}"
+        what = f"the global {target.dotted}" if isinstance(target, Ref) else f"a {kind_of(target)}"
         raise RefusedFile(f"the pickle sets attributes of {what} (byte {at}); only objects that it made may be filled")
     if target.is_built:
         raise RefusedFile(f"the pickle fills the same {target.maker.dotted} twice (byte {at}); picklers do it once")
@@ -231,7 +235,7 @@ def _setitems(m: Machine) -> None:
 
 
 def _dict(m: Machine) -> None:
-    made: dict[Symbol, Symbol] = {}
+    made = Table()
     _fill(made, m.pop_mark())
     m.stack.append(made)
 
@@ -246,7 +250,7 @@ def _additems(m: Machine) -> None:
 
 
 def _called(symbol: Symbol) -> str:
-    return f"a {symbol.maker.dotted}" if isinstance(symbol, Node) else f"a {type(symbol).__name__}"
+    return f"a {symbol.maker.dotted}" if isinstance(symbol, Node) else f"a {kind_of(symbol)}"
 
 
 def _refuse(what: str) -> Handler:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from modelport.formats import arrays
 from modelport.formats.base import Step
 from modelport.formats.scan import Scan
-from modelport.formats.symbols import Node, Symbol
+from modelport.formats.symbols import Node, Symbol, kind_of
 from modelport.schema import Scalar
 
 _LIBRARIES = {
@@ -70,7 +70,7 @@ def type_name(symbol: Symbol) -> str:
     """Return the class of a symbolic object, as it is called in its library."""
     if isinstance(symbol, Node):
         return symbol.maker.name.removeprefix("__pyx_unpickle_")
-    return type(symbol).__name__
+    return kind_of(symbol)
 
 
 def library_of(symbol: Symbol) -> str:

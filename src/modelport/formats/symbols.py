@@ -68,6 +68,11 @@ class Group:
     members: list[Symbol]
 
 
+def kind_of(symbol: Symbol) -> str:
+    """Return the type of a symbol as people call it."""
+    return "dict" if isinstance(symbol, dict) else type(symbol).__name__
+
+
 @dataclass(frozen=True, slots=True)
 class Stream:
     """One pickle within the data: bytes start..stop, and what to replace in it (start, stop, replacement) before it is loaded."""
