@@ -103,6 +103,21 @@ def _column(frame: object, name: str, item: Field) -> Array:
     return values
 
 
+def label_field(classes: Sequence[Scalar]) -> Field:
+    """Return the field of a classifier's labels, of their own type."""
+    if all(isinstance(value, bool) for value in classes):
+        return Field("label", "bool")
+    if all(isinstance(value, int) for value in classes):
+        return Field("label", "int64")
+    return Field("label", "float64" if all(isinstance(value, int | float) for value in classes) else "string")
+
+
+def labels_of(classes: Sequence[Scalar]) -> Callable[[npt.NDArray[np.intp]], Array]:
+    """Return what makes labels of the places of classes."""
+    known = np.asarray(classes, label_field(classes).dtype)
+    return known.take
+
+
 def make_feed(schema: Schema) -> Callable[[Columns], Matrix]:
     """Return the function that makes one call's matrix: features in order, categories as their numbers, missing ones NaN."""
     blocks = schema.layout

@@ -14,7 +14,7 @@ from modelport.columns import Array
 from modelport.errors import LoadError, MissingExtra, ModelportError, RefusedFile
 from modelport.formats import streams
 from modelport.formats.base import Options, Report, Step
-from modelport.formats.boosted import BoostedModel, BoostedPredictor, Compute, Matrix, inputs_of
+from modelport.formats.boosted import BoostedModel, BoostedPredictor, Compute, Matrix, inputs_of, label_field, labels_of
 from modelport.formats.lightgbm_file import Content, read
 from modelport.schema import Field, Schema
 
@@ -59,10 +59,9 @@ def schema_of(content: Content) -> Schema:
         for at, item in enumerate(inputs_of(names, content.categories, closed=False))
     )
     is_named = bool(content.names)
-    if content.objective == "binary" or content.objective.startswith("multiclass"):
-        classes = tuple(range(max(2, content.outputs)))
-        outputs = (Field("label", "int64"), Field("probabilities", "float64", (len(classes),)))
-        return Schema(inputs, outputs, "classifier", classes, is_named=is_named)
+    if content.classes:
+        outputs = (label_field(content.classes), Field("probabilities", "float64", (len(content.classes),)))
+        return Schema(inputs, outputs, "classifier", content.classes, is_named=is_named)
     shape = (content.outputs,) if content.outputs > 1 else ()
     return Schema(inputs, (Field("prediction", "float64", shape),), "regressor", is_named=is_named)
 
@@ -102,11 +101,12 @@ def predictor_of(content: Content, options: Options) -> BoostedPredictor:
 
 def _compute(schema: Schema, raw: Callable[[Matrix], npt.NDArray[np.float64]]) -> Compute:
     if schema.task == "classifier":
-        return lambda rows, wanted: _classify(raw(rows))  # noqa: ARG005  # labels come from the probabilities anyway
+        label = labels_of(schema.classes)
+        return lambda rows, wanted: _classify(raw(rows), label)  # noqa: ARG005  # labels come from the probabilities anyway
     shape = schema.outputs[0].shape
     return lambda rows, wanted: {"prediction": raw(rows).reshape(len(rows), *shape)}  # noqa: ARG005  # the only output
 
 
-def _classify(values: npt.NDArray[np.float64]) -> Mapping[str, Array]:
+def _classify(values: npt.NDArray[np.float64], label: Callable[[npt.NDArray[np.intp]], Array]) -> Mapping[str, Array]:
     chances = values if values.ndim > 1 else np.stack((1.0 - values, values), axis=1)
-    return {"label": np.argmax(chances, axis=1).astype(np.int64), "probabilities": chances}
+    return {"label": label(np.argmax(chances, axis=1)), "probabilities": chances}

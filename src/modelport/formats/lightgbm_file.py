@@ -54,7 +54,8 @@ class Content:
     """What a LightGBM file holds. ``document``: what the library is given.
 
     ``outputs``: values a row gets. ``objective`` is "" where the model was trained with a function of the user's own.
-    ``categories``: of each feature, None where it has none; ``coded``: those whose categories are numbers only.
+    ``categories``: of each feature, None where it has none; ``coded``: those whose categories are numbers only. ``classes``: labels of a
+    classifier, in the order of its probabilities.
     """
 
     version: str
@@ -66,6 +67,7 @@ class Content:
     categories: tuple[tuple[Scalar, ...] | None, ...]
     coded: frozenset[int]
     document: bytes
+    classes: tuple[Scalar, ...] = ()
 
 
 def read(data: bytes) -> Content:
@@ -101,6 +103,7 @@ def read(data: bytes) -> Content:
         categories=categories,
         coded=frozenset(at for at in is_asking if categories[at] is None),
         document=_write(header, names, infos, trees, (classes, outputs)),
+        classes=tuple(range(max(2, outputs))) if objective == "binary" or objective.startswith("multiclass") else (),
     )
 
 

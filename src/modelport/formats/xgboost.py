@@ -1,22 +1,24 @@
 """XGBoost files, .json and .ubj: looked at without XGBoost, answered by it as its own scikit-learn classes answer.
 
-The objective decides what is answered. Where training stopped early, the trees up to the best round count, as in those classes.
+The objective decides what is answered. Where such a class stopped early and saved the file, the trees up to the best round count, as
+they do there; a file that a Booster saved counts all, as Booster.predict does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from modelport.columns import Array
 from modelport.errors import LoadError, MissingExtra, ModelportError, RefusedFile
 from modelport.formats import streams
 from modelport.formats.base import Options, Report, Step
-from modelport.formats.boosted import BoostedModel, BoostedPredictor, Compute, Matrix
+from modelport.formats.boosted import BoostedModel, BoostedPredictor, Compute, Matrix, labels_of
 from modelport.formats.xgboost_file import Content, read
 from modelport.formats.xgboost_schema import schema_of
 from modelport.schema import Schema
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     import xgboost
 
 _DISTRIBUTIONS = ("xgboost", "xgboost-cpu")
-_STOPPED = "training stopped early: {rounds} rounds up to the best one count, as XGBoost's scikit-learn classes have it"
 
 
 def inspect(path: Path, options: Options) -> Report:
@@ -138,29 +139,38 @@ def _compute(content: Content, booster: xgboost.Booster, schema: Schema) -> Comp
     if schema.task == "regressor":
         shape = schema.outputs[0].shape
         return lambda rows, wanted: {"prediction": raw(rows).reshape(len(rows), *shape)}  # noqa: ARG005  # the only output
-    if content.objective == "multi:softmax":
-        return lambda rows, wanted: _from_margins(raw(rows, margin=True), wanted)
-    return lambda rows, wanted: _classify(content, raw(rows), wanted)
-
-
-def _classify(content: Content, values: Array, wanted: Sequence[str]) -> Mapping[str, Array]:
-    """Make labels and probabilities of what the library answers, as XGBClassifier does."""
-    if content.groups > 1 and content.targets == 1:
-        return {"label": np.argmax(values, axis=1).astype(np.int64), "probabilities": values}
-    label = np.asarray(values > np.float32(0.5), np.int64)
     if content.targets > 1:
-        return {"label": label, "probabilities": values}
+        return lambda rows, wanted: _targets(raw(rows))  # noqa: ARG005  # both are one array
+    label = labels_of(content.classes)
+    if content.objective == "multi:softmax":
+        return lambda rows, wanted: _softmax(raw(rows, margin=True), wanted, label)
+    if content.groups > 1:
+        return lambda rows, wanted: _chances(raw(rows), wanted, label)
+    return lambda rows, wanted: _binary(raw(rows), wanted, label)
+
+
+_Label: TypeAlias = Callable[[npt.NDArray[np.intp]], Array]
+
+
+def _targets(values: Array) -> Mapping[str, Array]:
+    return {"label": np.asarray(values > np.float32(0.5), np.int64), "probabilities": values}
+
+
+def _binary(values: Array, wanted: Sequence[str], label: _Label) -> Mapping[str, Array]:
     positive = values.astype(np.float32, copy=False).reshape(-1)
-    answers: dict[str, Array] = {"label": label.reshape(-1), "scores": positive[:, None]}
+    answers = {"label": label(np.asarray(positive > np.float32(0.5), np.intp)), "scores": positive[:, None]}
     if "probabilities" in wanted:
         answers["probabilities"] = np.stack((np.float32(1) - positive, positive), axis=1)
     return answers
 
 
-def _from_margins(margins: Array, wanted: Sequence[str]) -> Mapping[str, Array]:
-    answers: dict[str, Array] = {"label": np.argmax(margins, axis=1).astype(np.int64)}
-    if "probabilities" in wanted:
-        from scipy.special import softmax  # XGBoost needs SciPy itself
+def _chances(values: Array, wanted: Sequence[str], label: _Label) -> Mapping[str, Array]:
+    return {"label": label(np.argmax(values, axis=1)) if "label" in wanted else values, "probabilities": values}
 
-        answers["probabilities"] = cast("Array", softmax(margins, axis=1))
-    return answers
+
+def _softmax(margins: Array, wanted: Sequence[str], label: _Label) -> Mapping[str, Array]:
+    if "probabilities" not in wanted:
+        return {"label": label(np.argmax(margins, axis=1))}
+    from scipy.special import softmax  # XGBoost needs SciPy itself
+
+    return _chances(cast("Array", softmax(margins, axis=1)), wanted, label)

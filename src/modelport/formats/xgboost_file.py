@@ -61,7 +61,8 @@ class Content:
     """What an XGBoost file holds. ``document``: what the library is given. ``notes``: what was repaired in it.
 
     ``groups``: values a row gets; ``targets``: columns it was fitted on. ``categories``: of each feature, None where it has none.
-    ``rounds``: the number used, up to the best one where training stopped early; ``is_stopped`` says that there are more.
+    ``rounds``: the number used, up to the best one where a scikit-learn class of XGBoost stopped early; ``is_stopped`` says that there are
+    more. ``classes``: labels of a classifier, in the order of its probabilities.
     """
 
     version: tuple[int, ...]
@@ -78,6 +79,7 @@ class Content:
     categories: tuple[tuple[Scalar, ...] | None, ...]
     document: bytes
     notes: tuple[str, ...] = ()
+    classes: tuple[Scalar, ...] = ()
 
 
 def read(data: bytes) -> Content:
@@ -155,6 +157,7 @@ def _learner(document: Mapping[str, Value], learner: Mapping[str, Value]) -> Con
         categories=told.categories or (None,) * outputs.features,
         document=ubjson.write({"learner": out, "version": list(version)}),
         notes=(*notes, *told.notes),
+        classes=_classes(name, outputs, attributes),
     )
 
 
@@ -166,6 +169,20 @@ class _Outputs:
     groups: int
     targets: int
     written: dict[str, Value]
+
+
+def _classes(objective: str, outputs: _Outputs, attributes: Mapping[str, str]) -> tuple[Scalar, ...]:
+    """Return the labels: those that the scikit-learn classes of XGBoost 1.0 to 1.5 kept beside the model, else their numbers."""
+    if not objective.startswith(("binary:", "multi:")) or outputs.targets > 1:
+        return ()
+    count = max(2, outputs.groups)
+    try:
+        kept = json.loads(attributes.get("scikit_learn", "{}"))
+        found = kept["_le"]["classes_"]
+        is_plain = isinstance(found, list) and all(isinstance(item, str | int | float) for item in found)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return tuple(range(count))
+    return tuple(found) if is_plain and len(found) == len(set(found)) == count else tuple(range(count))
 
 
 def _unknown(name: str) -> UnreadableFile:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from modelport.formats.boosted import inputs_of
+from modelport.formats.boosted import inputs_of, label_field
 from modelport.formats.xgboost_file import Content
 from modelport.schema import Field, Schema
 
@@ -28,8 +28,8 @@ def schema_of(content: Content) -> Schema:
     if targets > 1:
         columns = (Field("label", "int64", (targets,)), Field("probabilities", "float32", (targets,)))
         return Schema(inputs, columns if objective == "binary:logistic" else columns[:1], "classifier", is_named=is_named)
-    classes = tuple(range(max(2, content.groups)))
-    outputs: tuple[Field, ...] = (Field("label", "int64"),)
+    classes = content.classes
+    outputs: tuple[Field, ...] = (label_field(classes),)
     if objective == "binary:logitraw":
         said = "the raw score of class 1; the label is 1 where it is over 0.5, as XGBClassifier has it"
         outputs += (Field("scores", "float32", (1,), description=said),)

@@ -89,6 +89,9 @@ def wrappers(folder):
         model = xgb.XGBClassifier(**settings).fit(X, words)
         pickled(folder, "words", model, model.predict_proba(ROWS))
         EXPECTED["labels_words"] = model.predict(ROWS)
+        if VERSION >= (1, 0):
+            EXPECTED["words"] = EXPECTED["pickled_words"]
+            model.save_model(os.path.join(folder, "words.json"))
     model = xgb.XGBRegressor(objective="reg:squarederror", **settings).fit(X, SIGNAL)
     pickled(folder, "regressor", model, model.predict(ROWS))
     model = xgb.XGBRanker(objective="rank:pairwise", **settings).fit(X, np.minimum(COUNTS, 3), group=[60, 60])
@@ -113,6 +116,9 @@ def early(folder, settings):
     if VERSION >= (1, 0):
         EXPECTED["stopped"] = model.predict_proba(ROWS)[:, 1]
         model.save_model(os.path.join(folder, "stopped.json"))
+        booster = model.get_booster()
+        EXPECTED["unstopped"] = booster.predict(xgb.DMatrix(ROWS))
+        booster.save_model(os.path.join(folder, "unstopped.json"))
 
 
 def newer(folder):
