@@ -143,6 +143,16 @@ def test_rows_that_the_form_leaves_go_to_the_original_and_the_others_do_not_wait
     run(scene())
 
 
+def test_only_the_request_with_such_a_row_goes_to_the_original() -> None:
+    async def scene() -> None:
+        async with Service() as service:
+            answers = await asyncio.gather(*(service.ask(value) for value in (1.0, 2.0, TIE, 3.0, 4.0)))
+            assert answers == [[2.0], [4.0], [1000.5], [6.0], [8.0]]
+            assert service.originals[0].rows == [1]
+
+    run(scene())
+
+
 def test_a_form_that_breaks_costs_nobody_an_answer() -> None:
     async def scene() -> None:
         async with Service() as service:

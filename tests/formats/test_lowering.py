@@ -24,6 +24,7 @@ from sklearn.ensemble import (
     RandomForestClassifier,
     RandomForestRegressor,
 )
+from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer, TfidfVectorizer
 from sklearn.feature_selection import SelectKBest
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import (
@@ -157,6 +158,33 @@ MAKE: dict[str, Callable[[], object]] = {
 }
 
 
+WORDS = "good bad film great awful very not plot actor scene boring lovely dull the a it was really".split()  # noqa: SIM905
+TEXTS = [" ".join(np.random.default_rng(at).choice(WORDS, 8)) for at in range(300)]
+MOODS = np.array(["up" if text.count("o") > 4 else "down" for text in TEXTS])
+
+MAKE |= {
+    "texts, TF-IDF": lambda: make_pipeline(TfidfVectorizer(ngram_range=(1, 2)), LogisticRegression()).fit(TEXTS, MOODS),
+    "texts, sublinear without norm": lambda: make_pipeline(TfidfVectorizer(sublinear_tf=True, norm=None), LinearSVC()).fit(TEXTS, MOODS),
+    "texts, l1 without idf": lambda: make_pipeline(TfidfVectorizer(use_idf=False, norm="l1"), LogisticRegression()).fit(TEXTS, MOODS),
+    "texts, counts": lambda: make_pipeline(CountVectorizer(stop_words="english", binary=True), MultinomialNB()).fit(TEXTS, MOODS),
+    "texts, two steps": lambda: make_pipeline(CountVectorizer(), TfidfTransformer(), SGDClassifier(loss="log_loss")).fit(TEXTS, MOODS),
+    "texts, characters": lambda: make_pipeline(CountVectorizer(analyzer="char", ngram_range=(2, 3)), ComplementNB()).fit(TEXTS, MOODS),
+    "texts, padded": lambda: make_pipeline(
+        TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 4), strip_accents="unicode"), LogisticRegression()
+    ).fit(TEXTS, MOODS),
+    "texts, accents": lambda: make_pipeline(
+        CountVectorizer(strip_accents="ascii", lowercase=False, ngram_range=(2, 2)), LogisticRegression()
+    ).fit([*TEXTS, "naïve Straße"], [*MOODS, "up"]),
+    "texts, semantic": lambda: make_pipeline(
+        TfidfVectorizer(), TruncatedSVD(4, random_state=0), StandardScaler(), LogisticRegression()
+    ).fit(TEXTS, MOODS),
+    "texts, forest": lambda: make_pipeline(TfidfVectorizer(), RandomForestClassifier(10, random_state=0)).fit(TEXTS, MOODS),
+    "texts beside numbers": lambda: make_pipeline(
+        ColumnTransformer([("t", TfidfVectorizer(), "text"), ("n", StandardScaler(), ["stars"])]), LogisticRegression()
+    ).fit(pd.DataFrame({"text": TEXTS, "stars": np.arange(300) % 5}), MOODS),
+}
+
+
 def lowered(estimator: object) -> tuple[EstimatorPredictor, Program]:
     predictor = from_estimator(estimator, Options())
     return predictor, load(dump(predictor.lower()))
@@ -179,6 +207,9 @@ NOT = {
     "several outputs": lambda: RandomForestRegressor(3).fit(X, np.c_[Y, Y]),
     "categories": lambda: HistGradientBoostingClassifier(max_iter=3, categorical_features=[0]).fit(np.c_[Y, X[:, :2]], Y),
     "rare": lambda: make_pipeline(OneHotEncoder(min_frequency=5, handle_unknown="infrequent_if_exist"), Ridge()).fit(np.c_[Y], Y),
+    "token pattern": lambda: make_pipeline(CountVectorizer(token_pattern=r"(a+)+b"), Ridge()).fit(["aab", "ab"], [0, 1]),
+    "functions of its own": lambda: make_pipeline(CountVectorizer(tokenizer=str.split), Ridge()).fit(["aab", "ab"], [0, 1]),
+    "float32": lambda: make_pipeline(TfidfVectorizer(dtype=np.float32), Ridge()).fit(TEXTS, MOODS == "up"),
     "Huber": lambda: SGDClassifier(loss="modified_huber").fit(X, Y),
 }
 

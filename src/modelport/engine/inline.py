@@ -142,7 +142,9 @@ class Inline:
         try:
             return self._predict(batch.columns, batch.tickets[0].outputs)
         except Undecided:
-            pass
+            if len(batch.tickets) > 1:  # the engine cuts it in halves, until only those go to the original that have to
+                self._listener.failed(batch, _undecided(), 0.0)
+                return None
         except ModelportError as error:
             self._listener.failed(batch, error, 0.0)
             return None
@@ -228,3 +230,8 @@ class Inline:
 def _nobody() -> ModelError:
     """Nobody reads this: every ticket of such a batch is closed."""
     return ModelError("nobody waits for these rows any more; send them again")
+
+
+def _undecided() -> ModelError:
+    """Nobody reads this either: a batch of several requests is cut, not refused."""
+    return ModelError("these rows are too close to a tie to be answered together; send them again")

@@ -17,6 +17,8 @@ from modelport.formats.estimator_inputs import Use
 from modelport.forms.program.steps import Plain, Program, Step
 from modelport.schema import Schema
 
+_WIDEST = 10_000
+
 
 class NotLowered(Exception):
     """The estimator has no program; the message says which part and why, for ``GET /models``."""
@@ -32,11 +34,12 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What a register holds: numbers (rows, width), or codes (rows, len(lengths)) of one-hot columns, ``lengths`` wide each."""
+    """What a register holds: numbers (rows, width); codes (rows, len(lengths)) of one-hot columns, ``lengths`` wide each; or Sparse."""
 
     register: int
     width: int
     lengths: tuple[int, ...] = ()
+    is_sparse: bool = False
 
     @property
     def is_codes(self) -> bool:
@@ -76,6 +79,10 @@ class Draft:
         return Part(self.add("join", [part.register for part in dense]), sum(part.width for part in dense))
 
     def _written_out(self, part: Part) -> Part:
+        if part.is_sparse:
+            if part.width > _WIDEST:
+                raise NotLowered(f"a matrix of {part.width} terms, mostly zeros, that something reads in full")
+            return Part(self.add("write_out", [part.register], {"width": part.width}), part.width)
         if not part.is_codes:
             return part
         return Part(self.add("one_hot", [part.register], lengths=np.array(part.lengths)), part.width)

@@ -23,16 +23,24 @@ def scores(weights: Array, intercept: Array, given: Input, draft: Draft) -> int:
     parts: Parts = (draft.matrix(given),) if isinstance(given, Rows) else given
     if sum(part.width for part in parts) != len(weights):
         raise NotLowered("a linear model of another width than its input")
+    if len(parts) == 1 and parts[0].is_sparse:
+        return draft.add("project_sparse", [parts[0].register], None, matrix=np.ascontiguousarray(weights), after=intercept)
     arrays: dict[str, Array] = {}
     start = 0
+    inputs = list[int]()
     for at, part in enumerate(parts):
         own = weights[start : start + part.width]
         start += part.width
+        if part.is_sparse:  # its own scores, to be added as they are
+            inputs.append(draft.add("project_sparse", [part.register], None, matrix=np.ascontiguousarray(own)))
+            arrays[f"w{at}"] = np.eye(own.shape[1])
+            continue
+        inputs.append(part.register)
         if part.is_codes:
             arrays[f"s{at}"] = np.cumsum([0, *part.lengths[:-1]])
             own = np.concatenate([own, np.zeros((1, own.shape[1]))])
         arrays[f"w{at}"] = np.ascontiguousarray(own)
-    return draft.add("linear", [part.register for part in parts], None, intercept=intercept, **arrays)
+    return draft.add("linear", inputs, None, intercept=intercept, **arrays)
 
 
 def labels(register: int, estimator: object, rule: str, draft: Draft) -> int:

@@ -15,6 +15,7 @@ from modelport.formats.estimator_inputs import Key, positions
 from modelport.formats.estimator_tree import branches, class_name, feature_names, is_from_sklearn, steps, width
 from modelport.formats.lowering.draft import Draft, Input, NotLowered, Part, Parts, Rows
 from modelport.formats.lowering.encoders import ENCODERS
+from modelport.formats.lowering.texts import TEXTS
 from modelport.forms.program.steps import Floats
 
 Lower = Callable[[object, Input, Draft], Input]
@@ -167,8 +168,10 @@ def _components(estimator: object, given: Input, draft: Draft) -> Parts:
 
 def _truncated(estimator: object, given: Input, draft: Draft) -> Parts:
     components = cast("Floats", _get(estimator, "components_"))
-    part = draft.matrix(given)
-    return (Part(draft.add("project", [part.register], matrix=np.ascontiguousarray(components.T)), len(components)),)
+    is_sparse = isinstance(given, tuple) and len(given) == 1 and given[0].is_sparse
+    part = given[0] if isinstance(given, tuple) and is_sparse else draft.matrix(given)
+    op = "project_sparse" if is_sparse else "project"
+    return (Part(draft.add(op, [part.register], matrix=np.ascontiguousarray(components.T)), len(components)),)
 
 
 def _chosen(estimator: object, given: Input, draft: Draft) -> Parts:
@@ -187,6 +190,7 @@ def _function(estimator: object, given: Input, draft: Draft) -> Input:
 
 TRANSFORMERS: Mapping[str, Lower] = {
     **ENCODERS,
+    **TEXTS,
     "ColumnTransformer": _columns,
     "StandardScaler": _standard,
     "MinMaxScaler": _min_max,

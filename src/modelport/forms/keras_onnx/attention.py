@@ -1,14 +1,14 @@
-"""Attention, AdditiveAttention and MultiHeadAttention, with the masks that tensors carry and those given by hand."""
+"""Attention, AdditiveAttention, MultiHeadAttention and GroupQueryAttention, with the masks that tensors carry and those given by hand."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from modelport.forms.keras_onnx.fields import damaged, not_converted
+from modelport.forms.keras_onnx.fields import Settings, damaged, not_converted
 from modelport.forms.keras_onnx.graph import Given, Graph, Tensor
 from modelport.forms.keras_onnx.network import Layer, Network
 
@@ -132,6 +132,19 @@ def multi_head_attention(graph: Graph, layer: Layer, given: Given) -> list[Tenso
     return out
 
 
+def grouped_query_attention(graph: Graph, layer: Layer, given: Given) -> list[Tensor]:
+    """Apply GroupQueryAttention: MultiHeadAttention in which several query heads share one of keys and values."""
+    settings, tensors = layer.settings, [*given.inputs, *(tensor for group in given.named.values() for tensor in group)]
+    if any(item.mask is not None for item in tensors):
+        not_converted(f"{layer.title} behind a mask")
+    heads, shared = settings.integer("num_query_heads"), settings.integer("num_key_value_heads")
+    if heads % shared:
+        damaged(f'{layer.title}, "num_key_value_heads"', f"a divisor of {heads}", shared)
+    sizes = {"num_heads": heads, "key_dim": settings.integer("head_dim"), "num_shared_heads": shared}
+    plain = replace(layer, settings=Settings({**settings.values, **sizes}, settings.where))
+    return multi_head_attention(graph, plain, given)
+
+
 def _inner(layer: Layer, role: str) -> Layer | Network:
     return next(child for attribute, child in layer.inner if attribute.strip("_") == f"{role}_dense")
 
@@ -140,10 +153,12 @@ def _project(graph: Graph, layer: Layer, what: tuple[str, Tensor, int]) -> str:
     """Return (rows, steps, heads, size)."""
     role, x, size = what
     heads, inner = layer.settings.integer("num_heads"), _inner(layer, role)
-    kernel = graph.weight(inner, "kernel", (x.shape[2], heads, size))
+    own = heads if role == "query" else layer.settings.integer("num_shared_heads", heads)
+    kernel = np.repeat(graph.weight(inner, "kernel", (x.shape[2], own, size)), heads // own, axis=1)
     name = graph.op("MatMul", x.name, graph.constant(kernel.reshape(-1, heads * size)))
     if layer.settings.flag("use_bias", True):
-        name = graph.op("Add", name, graph.constant(graph.weight(inner, "bias", (heads, size)).reshape(-1)))
+        bias = np.repeat(graph.weight(inner, "bias", (own, size)), heads // own, axis=0)
+        name = graph.op("Add", name, graph.constant(bias.reshape(-1)))
     return graph.op("Reshape", name, graph.ints(0, -1, heads, size))
 
 

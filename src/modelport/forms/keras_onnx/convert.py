@@ -15,7 +15,7 @@ from modelport.forms.keras_onnx.proto import ELEMENT_TYPES, Node, Port
 from modelport.forms.keras_onnx.strip import has_lost_mask
 from modelport.forms.keras_onnx.table import LAYERS, Kind
 
-_RECURRENT = ("LSTM", "GRU", "SimpleRNN", "CuDNNLSTM", "CuDNNGRU")
+_RECURRENT = ("LSTM", "GRU", "SimpleRNN", "CuDNNLSTM", "CuDNNGRU", "RNN")
 _TAKE_TEXTS = ("TextVectorization", "StringLookup", "IntegerLookup", "Hashing", "CategoryEncoding")
 _ANY_TYPE = (*_TAKE_TEXTS, "Discretization", "InputLayer", "Embedding", "Bidirectional", "TimeDistributed")
 _MASKED_INSIDE = (*_RECURRENT, "Bidirectional", "Softmax", "GlobalAveragePooling1D")
@@ -235,8 +235,8 @@ def _one(graph: Graph, node: Layer, kind: Kind, inputs: Sequence[Tensor]) -> Ten
     if len(inputs) != 1:
         not_converted(f"{node.title} called with {len(inputs)} tensors, such as a state to begin with,")
     x = inputs[0]
-    if node.kind == "Softmax" and x.mask is not None:
-        not_converted(f"{node.title} behind a mask")
+    if node.kind == "SpectralNormalization":  # what training made of the kernel is in the wrapped layer
+        return _apply(graph, node.inner[0][1], Given([replace(x, mask=None)]), Call(()))[0]
     if node.kind == "TimeDistributed":
         y = _each_step(graph, node, x)
     else:

@@ -12,6 +12,10 @@ from modelport.forms.keras_onnx.fields import as_int, as_list, damaged, not_conv
 from modelport.forms.keras_onnx.graph import Graph, Tensor
 from modelport.forms.keras_onnx.network import Layer
 
+_FAR_BELOW = -1e9
+_MASKS_TO_ZERO = (3, 9)
+"""Since when masked values are zero even where all are masked; before, all of these count the same."""
+
 
 def dense(graph: Graph, layer: Layer, x: Tensor) -> Tensor:
     """Multiply the last axis by the kernel."""
@@ -117,8 +121,25 @@ def prelu(graph: Graph, layer: Layer, x: Tensor) -> Tensor:
 
 
 def softmax(graph: Graph, layer: Layer, x: Tensor) -> Tensor:
-    """Apply softmax over one axis."""
-    return x.but(graph.op("Softmax", x.name, axis=layer.settings.axis(x.rank)))
+    """Apply softmax over one axis or several, to what a mask of the same axes lets through."""
+    name = x.name if x.mask is None else _far_below(graph, layer, x, x.mask)
+    axes = layer.settings.get("axis")
+    if isinstance(axes, list) and len(axes) > 1:
+        over = graph.ints(*(as_int(axis % x.rank if isinstance(axis, int) else axis, layer.title) for axis in axes))
+        name = graph.op("Exp", graph.op("Sub", name, graph.op("ReduceLogSumExp", name, over, keepdims=1)))
+    else:
+        name = graph.op("Softmax", name, axis=layer.settings.axis(x.rank))
+    if x.mask is not None and (layer.version.major, layer.version.minor) >= _MASKS_TO_ZERO:
+        name = graph.op("Where", x.mask.name, name, graph.number(0.0))
+    return x.but(name)
+
+
+def _far_below(graph: Graph, layer: Layer, x: Tensor, mask: Tensor) -> str:
+    """Return the values with those that are masked moved far below all others."""
+    if mask.rank != x.rank:
+        not_converted(f"{layer.title} behind a mask of other axes")
+    masked = graph.cast(Tensor(graph.op("Not", mask.name), mask.shape, "bool"), "float32").name
+    return graph.op("Add", x.name, graph.op("Mul", masked, graph.number(_FAR_BELOW)))
 
 
 def flatten(graph: Graph, layer: Layer, x: Tensor) -> Tensor:

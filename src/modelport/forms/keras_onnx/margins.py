@@ -1,4 +1,4 @@
-"""Zero padding, cropping and nearest upsampling around and within the space axes."""
+"""Zero padding, cropping and upsampling around and within the space axes."""
 
 from __future__ import annotations
 
@@ -39,11 +39,15 @@ def cropping(graph: Graph, layer: Layer, x: Tensor) -> Tensor:
 
 
 def up_sampling(graph: Graph, layer: Layer, x: Tensor) -> Tensor:
-    """Repeat each step or pixel."""
-    if layer.settings.text("interpolation", "nearest") != "nearest":
-        not_converted(f'{layer.title} with "interpolation" other than nearest')
-    axes = _axes(layer, x)
+    """Repeat each step or pixel, or go from one to the next in a straight line."""
+    axes, mode = _axes(layer, x), layer.settings.text("interpolation", "nearest")
+    is_linear = mode == "bilinear" and (layer.version.major >= 3 or layer.version.minor >= 4)  # TensorFlow 1 placed pixels otherwise
+    if mode != "nearest" and not is_linear:
+        not_converted(f'{layer.title} with the "interpolation" {mode}')
     times = dict(zip(axes, layer.settings.integers("size", len(axes), 2), strict=True))
     scales = graph.constant(np.asarray([times.get(axis, 1) for axis in range(x.rank)], np.float32))
-    name = graph.op("Resize", x.name, "", scales, mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor")
+    if is_linear:
+        name = graph.op("Resize", x.name, "", scales, mode="linear", coordinate_transformation_mode="half_pixel")
+    else:
+        name = graph.op("Resize", x.name, "", scales, mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor")
     return Tensor(name, tuple(None if length is None else length * times.get(axis, 1) for axis, length in enumerate(x.shape)))

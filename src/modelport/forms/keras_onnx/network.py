@@ -51,7 +51,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One layer. ``kind`` is Keras's class name; operations that are no layers are called "ops.Name"."""
+    """One layer. ``kind`` is Keras's class name; operations that are no layers are called "ops.Name".
+
+    ``written_as``: the class by which the file names it where that is another.
+    """
 
     path: Path
     kind: str
@@ -59,6 +62,7 @@ class Layer:
     version: Version
     inner: tuple[tuple[str, Layer | Network], ...] = ()
     is_trainable: bool = True
+    written_as: str = ""
 
     @property
     def name(self) -> str:

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 
 from modelport.errors import UnreadableFile
 from modelport.forms.keras_onnx.calls import parse_calls, parse_refs, settle_calls
+from modelport.forms.keras_onnx.cells import with_cells
 from modelport.forms.keras_onnx.fields import Settings, as_dict, as_list, as_shape, as_text, not_converted
 from modelport.forms.keras_onnx.network import Call, Input, Layer, Network, Path, Ref, Version
 
+PROJECTING = ("MultiHeadAttention", "GroupQueryAttention", "GroupedQueryAttention")
 NETWORKS = ("Sequential", "Functional", "Model")
-_WRAPPERS = ("Bidirectional", "TimeDistributed", "MultiHeadAttention")
+_WRAPPERS = ("Bidirectional", "TimeDistributed", "SpectralNormalization", *PROJECTING)
 _NEVER_TRAINABLE = ("InputLayer", "SpatialDropout", "Discretization")
 """The layers whose settings leave "trainable" out, as those of operations do."""
 _TEXTS = ("TextVectorization", "StringLookup")
@@ -55,6 +57,8 @@ def _node(spec: dict[str, object], path: Path, version: Version, depth: int) -> 
     if version.major >= 3 and "trainable" not in values and not kind.startswith(_NEVER_TRAINABLE):
         kind = f"ops.{kind}"  # an operation such as x != 0, recorded between the layers
     layer = Layer(path, kind, Settings(values, f"{where} ({kind})"), version, (), _is_trainable(values))
+    if kind == "RNN":
+        return with_cells(layer)
     if kind not in _WRAPPERS:
         return layer
     return Layer(path, kind, layer.settings, version, _wrapped(layer, depth), layer.is_trainable)
@@ -65,10 +69,10 @@ def _is_trainable(values: Mapping[str, object]) -> bool:
 
 
 def _wrapped(layer: Layer, depth: int) -> tuple[tuple[str, Layer | Network], ...]:
-    if layer.kind == "MultiHeadAttention":
+    if layer.kind in PROJECTING:
         return _projections(layer)
     spec = as_dict(layer.settings.get("layer"), layer.title)
-    if layer.kind == "TimeDistributed":
+    if layer.kind in ("TimeDistributed", "SpectralNormalization"):
         return (("layer", _node(spec, (*layer.path, "layer"), layer.version, depth + 1)),)
     forward = _node(spec, (*layer.path, "forward_layer"), layer.version, depth + 1)
     second = layer.settings.get("backward_layer")
@@ -81,7 +85,7 @@ def _wrapped(layer: Layer, depth: int) -> tuple[tuple[str, Layer | Network], ...
 
 def _projections(layer: Layer) -> tuple[tuple[str, Layer], ...]:
     """Return the dense layers that a MultiHeadAttention makes itself, so that they are in no configuration."""
-    mark = "" if layer.version.major >= 3 else "_"
+    mark = "" if layer.version.major >= 3 and layer.kind == "MultiHeadAttention" else "_"
     values = {"bias_axes": "d" if layer.settings.flag("use_bias", True) else None}
     made = []
     for role in ("query", "key", "value", "output"):

@@ -169,18 +169,24 @@ def recurrent_call(graph: Graph, layer: Layer, given: Given) -> list[Tensor]:
         not_converted(f"{layer.title} with a state to begin with, behind a mask,")
     if x.rank != 3:
         damaged(layer.title, "an input of 3 axes (rows, steps, values)", x.shape)
-    out, ran = _run_one(graph, layer, x, [graph.op("Unsqueeze", state.name, graph.ints(0)) for state in start])
+    out, ran = run_layer(graph, layer, x, [graph.op("Unsqueeze", state.name, graph.ints(0)) for state in start])
     if not layer.settings.flag("return_state"):
         return [out]
-    return [out, *(Tensor(graph.op("Squeeze", state, graph.ints(0)), (x.shape[0], out.shape[-1])) for state in ran.states)]
+    return [out, *states_of(graph, x, ran, out.shape[-1])]
+
+
+def states_of(graph: Graph, x: Tensor, ran: Run, units: int | None) -> list[Tensor]:
+    """Return the states of a run in one direction, (rows, units)."""
+    return [Tensor(graph.op("Squeeze", state, graph.ints(0)), (x.shape[0], units)) for state in ran.states]
 
 
 def recurrent(graph: Graph, layer: Layer, x: Tensor) -> Tensor:
     """Run one recurrent layer; its sequence comes in the order of computation, as in Keras."""
-    return _run_one(graph, layer, x, ())[0]
+    return run_layer(graph, layer, x, ())[0]
 
 
-def _run_one(graph: Graph, layer: Layer, x: Tensor, start: Sequence[str]) -> tuple[Tensor, Run]:
+def run_layer(graph: Graph, layer: Layer, x: Tensor, start: Sequence[str] = ()) -> tuple[Tensor, Run]:
+    """Return one recurrent layer's output and what its operation gave; ``start`` are states (1, rows, units)."""
     settings = layer.settings
     is_backward, gives_sequence = settings.flag("go_backwards"), settings.flag("return_sequences")
     is_zero = x.mask is not None and settings.flag("zero_output_for_mask") and not settings.flag("unroll")

@@ -9,9 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from modelport.forms.keras_onnx.attention import attention, multi_head_attention
+from modelport.forms.keras_onnx.adaptive import adaptive_pooling
+from modelport.forms.keras_onnx.attention import attention, grouped_query_attention, multi_head_attention
 from modelport.forms.keras_onnx.bidirectional import bidirectional
 from modelport.forms.keras_onnx.categories import category_encoding, discretization
+from modelport.forms.keras_onnx.conv_recurrent import conv_lstm
 from modelport.forms.keras_onnx.core import (
     activation,
     dense,
@@ -44,6 +46,7 @@ from modelport.forms.keras_onnx.normalise import (
 )
 from modelport.forms.keras_onnx.prepared import hashing, integer_lookup, string_lookup, text_vectorization
 from modelport.forms.keras_onnx.recurrent import recurrent_call
+from modelport.forms.keras_onnx.stacked import stacked_cells
 from modelport.forms.keras_onnx.transposed import locally_connected, thresholded, transposed
 from modelport.forms.keras_onnx.windows import convolution, depthwise, global_pooling, pooling, separable
 
@@ -97,11 +100,14 @@ _DEPTH = (Slot("kernel", names=("kernel", "depthwise_kernel")), _BIAS)
 _SEPARABLE = (Slot("depthwise_kernel"), Slot("pointwise_kernel"), _BIAS)
 
 _SAME = Kind(identity, masks="pass")
+_TRAINING_ONLY = Kind(identity)
 _RECURRENT = Kind(take=recurrent_call, slots=_CELL)
+_CONVOLUTIONAL = Kind(take=conv_lstm, slots=_CELL)
 _ELEMENTWISE = Kind(merge=elementwise, masks="own")
 _CONVOLUTION = Kind(convolution, slots=_KERNEL)
 _POOLING = Kind(pooling)
 _GLOBAL = Kind(global_pooling)
+_ADAPTIVE = Kind(adaptive_pooling)
 
 LAYERS: dict[str, Kind] = {
     "InputLayer": _SAME,
@@ -120,8 +126,16 @@ LAYERS: dict[str, Kind] = {
     "SimpleRNN": _RECURRENT,
     "CuDNNLSTM": Kind(take=recurrent_call, slots=_CUDNN),
     "CuDNNGRU": Kind(take=recurrent_call, slots=_CUDNN),
+    "RNN": Kind(take=stacked_cells),  # over one cell it is that cell's layer
+    "LSTMCell": Kind(slots=_CELL),
+    "GRUCell": Kind(slots=_CELL),
+    "SimpleRNNCell": Kind(slots=_CELL),
+    "ConvLSTM1D": _CONVOLUTIONAL,
+    "ConvLSTM2D": _CONVOLUTIONAL,
+    "ConvLSTM3D": _CONVOLUTIONAL,
     "Bidirectional": Kind(take=bidirectional),
     "TimeDistributed": Kind(masks="pass"),  # built in convert, as it may hold any layer
+    "SpectralNormalization": Kind(),  # built in convert, too
     "Conv1D": _CONVOLUTION,
     "Conv2D": _CONVOLUTION,
     "Conv3D": _CONVOLUTION,
@@ -148,6 +162,12 @@ LAYERS: dict[str, Kind] = {
     "GlobalAveragePooling1D": _GLOBAL,
     "GlobalAveragePooling2D": _GLOBAL,
     "GlobalAveragePooling3D": _GLOBAL,
+    "AdaptiveMaxPooling1D": _ADAPTIVE,
+    "AdaptiveMaxPooling2D": _ADAPTIVE,
+    "AdaptiveMaxPooling3D": _ADAPTIVE,
+    "AdaptiveAveragePooling1D": _ADAPTIVE,
+    "AdaptiveAveragePooling2D": _ADAPTIVE,
+    "AdaptiveAveragePooling3D": _ADAPTIVE,
     "ZeroPadding1D": Kind(zero_padding),
     "ZeroPadding2D": Kind(zero_padding),
     "ZeroPadding3D": Kind(zero_padding),
@@ -185,6 +205,8 @@ LAYERS: dict[str, Kind] = {
     ),
     "AdditiveAttention": Kind(take=attention, slots=(Slot("scale", ("use_scale", True)),)),
     "MultiHeadAttention": Kind(take=multi_head_attention),
+    "GroupQueryAttention": Kind(take=grouped_query_attention),
+    "GroupedQueryAttention": Kind(take=grouped_query_attention),
     "EinsumDense": Kind(einsum_dense, slots=(Slot("kernel"), Slot("bias", present="bias_axes"))),
     "Dot": Kind(merge=dot),
     "Concatenate": Kind(merge=concatenate, masks="own"),
@@ -197,4 +219,10 @@ LAYERS: dict[str, Kind] = {
     "GaussianDropout": _SAME,
     "AlphaDropout": _SAME,
     "ActivityRegularization": _SAME,
+    "RandomFlip": _TRAINING_ONLY,
+    "RandomRotation": _TRAINING_ONLY,
+    "RandomZoom": _TRAINING_ONLY,
+    "RandomTranslation": _TRAINING_ONLY,
+    "RandomContrast": _TRAINING_ONLY,
+    "RandomBrightness": _TRAINING_ONLY,
 }

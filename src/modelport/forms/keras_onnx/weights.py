@@ -72,8 +72,11 @@ def needs(node: Layer | Network, *, is_trainable: bool = True) -> Iterator[Need]
         yield from needs(child, is_trainable=is_trainable)
 
 
-_UNUSED = ("count", "seed_generator_state", "Variable")
-"""Rows counted by Normalization, states of dropout, and the weights of words, which the configuration holds as well."""
+_UNUSED = ("count", "seed_generator_state", "Variable", "vector_u", "sn_u")
+"""Rows counted by Normalization, states of dropout, the weights of words, which the configuration holds as well, and what
+SpectralNormalization goes on from when it trains."""
+_IN_A_CELL = ("LSTM", "GRU", "SimpleRNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
+_CLASSES = {"GroupQueryAttention": "GroupedQueryAttention"}
 
 
 def by_position(node: Layer | Network, names: Sequence[str], arrays: Sequence[Array]) -> dict[Path, dict[str, Array]]:
@@ -105,7 +108,7 @@ def places(node: Layer | Network, layout: Layout = NEW) -> Iterator[tuple[str, P
     for place, layer in homes(node, layout):
         roles = tuple(slot.role for slot in slots_of(layer))
         if roles:
-            yield f"{place}{'/cell' if layer.kind in ('LSTM', 'GRU', 'SimpleRNN') else ''}/vars", layer.path, roles
+            yield f"{place}{'/cell' if layer.kind in _IN_A_CELL else ''}/vars", layer.path, roles
 
 
 def homes(node: Layer | Network, layout: Layout = NEW, place: str = "") -> Iterator[tuple[str, Layer]]:
@@ -120,9 +123,16 @@ def homes(node: Layer | Network, layout: Layout = NEW, place: str = "") -> Itera
     for member in node.members.values():
         if isinstance(member, Layer) and member.kind.startswith("ops."):
             continue
-        name = snake_case("Functional" if member.kind == "Model" else member.kind)
+        name = snake_case(_class_of(member))
         at = used[name] = used.get(name, -1) + 1
         yield from homes(member, layout, f"{where}/{layout.named(where, name, at)}")
+
+
+def _class_of(member: Layer | Network) -> str:
+    """Return the name of the class by which a file calls a layer's group."""
+    if isinstance(member, Layer):
+        return _CLASSES.get(member.kind, member.written_as or member.kind)
+    return "Functional" if member.kind == "Model" else member.kind
 
 
 def snake_case(name: str) -> str:

@@ -80,7 +80,7 @@ def _window(layer: Layer, sizes: tuple[int, ...], *, strides: object, dilations:
     return _Window(sizes, steps, dilations, padding)
 
 
-def _convolve(graph: Graph, layer: Layer, x: Tensor, kernel: Array, groups: int) -> Tensor:
+def convolve(graph: Graph, layer: Layer, x: Tensor, kernel: Array, groups: int) -> Tensor:
     """Convolve ``x`` (channels first) with ``kernel`` (out, in / groups, space…); the layer gives strides and padding."""
     rank = kernel.ndim - 2
     dilations = layer.settings.integers("dilation_rate", rank, 1)
@@ -107,7 +107,7 @@ def convolution(graph: Graph, layer: Layer, x: Tensor) -> Tensor:
     sizes = layer.settings.integers("kernel_size", rank)
     kernel = graph.weight(layer, "kernel", (*sizes, channels_of(layer, x) // groups, filters))
     turned = kernel.transpose(rank + 1, rank, *range(rank))
-    y = as_before(graph, layer, _convolve(graph, layer, channels_first(graph, layer, x), turned, groups))
+    y = as_before(graph, layer, convolve(graph, layer, channels_first(graph, layer, x), turned, groups))
     return y.but(activate(graph, read_activation(layer), y.name, layer.version))
 
 
@@ -122,7 +122,7 @@ def _depthwise(graph: Graph, layer: Layer, x: Tensor, role: str) -> Tensor:
     sizes = layer.settings.integers("kernel_size", rank)
     kernel = graph.weight(layer, role, (*sizes, channels, times))
     turned = kernel.transpose(rank, rank + 1, *range(rank)).reshape(channels * times, 1, *sizes)
-    return _convolve(graph, layer, channels_first(graph, layer, x), turned, channels)
+    return convolve(graph, layer, channels_first(graph, layer, x), turned, channels)
 
 
 def separable(graph: Graph, layer: Layer, x: Tensor) -> Tensor:
@@ -134,7 +134,7 @@ def separable(graph: Graph, layer: Layer, x: Tensor) -> Tensor:
     mix = graph.weight(layer, "pointwise_kernel", (*[1] * rank, deep.shape[1], filters))
     values = {"use_bias": layer.settings.flag("use_bias", True)}
     point = Layer(layer.path, layer.kind, type(layer.settings)(values, layer.settings.where), layer.version)
-    y = as_before(graph, layer, _convolve(graph, point, deep, mix.transpose(rank + 1, rank, *range(rank)), 1))
+    y = as_before(graph, layer, convolve(graph, point, deep, mix.transpose(rank + 1, rank, *range(rank)), 1))
     return y.but(activate(graph, read_activation(layer), y.name, layer.version))
 
 
