@@ -18,7 +18,8 @@ from modelport.formats.keras_native import NetworkModel
 FOLDER = Path(__file__).parents[1] / "artifacts" / "keras"
 GENERATIONS = {"keras224": "2.2.4", "keras231": "2.3.1", "tf244": "2.4.0", "tf284": "2.8.0", "tf2121": "2.12.0", "tf2151": "2.15.0"}
 TEXTS = ("texts_tf284", "texts_tf2121", "texts_tf2151", "texts_keras3")
-ARCHIVES = (*GENERATIONS, "keras3", *TEXTS)
+CELLS = tuple(f"cells_{name}" for name in (*GENERATIONS, "keras3"))
+ARCHIVES = (*GENERATIONS, "keras3", *TEXTS, *CELLS)
 REFUSED = ("lambda_layer", "stateful")
 SUFFIXES = (".hdf5", ".h5", ".keras")
 
@@ -32,7 +33,9 @@ FILES = [(generation, name) for generation in ARCHIVES for name in members(gener
 # HDF5 files of Keras 3 hold a vocabulary only if it was given by hand; TensorFlow did not write others.
 KEPT = ("bag", "tags", "weighted_by_hand", "sequence_by_hand", "whole")
 LOST = [("texts_keras3", name) for name in members("texts_keras3") if name.endswith(".hdf5") and name.split(".")[0] not in KEPT]
-EQUAL = [pair for pair in FILES if pair[1].split(".")[0] not in REFUSED and pair not in LOST]
+# What Keras on TensorFlow 1 did otherwise than any since.
+OTHERWISE = [(f"cells_{old}", f"{name}.hdf5") for old in ("keras224", "keras231") for name in ("masked_cells", "smooth")]
+EQUAL = [pair for pair in FILES if pair[1].split(".")[0] not in REFUSED and pair not in LOST + OTHERWISE]
 
 
 @cache
@@ -71,6 +74,12 @@ def test_a_vocabulary_that_is_not_in_the_file_is_named_with_the_cure(tmp_path: P
     report = keras.inspect(unpacked(tmp_path, generation, name), Options())
     assert report.plan == "none"
     assert "vocabulary is not in the file" in report.problem
+
+
+@pytest.mark.parametrize(("generation", "name"), OTHERWISE, ids=lambda value: value)
+def test_what_keras_on_tensorflow_1_did_otherwise_is_not_converted(tmp_path: Path, generation: str, name: str) -> None:
+    with pytest.raises(LoadError, match=r"RNN\) behind a mask|bilinear is not converted"):
+        keras.load(unpacked(tmp_path, generation, name), Options())
 
 
 @pytest.mark.parametrize("generation", GENERATIONS)

@@ -10,8 +10,12 @@ Runs under Python 3.6 and later. Made in five environments, each its own archive
     tf2151     Python 3.11.7   tensorflow 2.15.1
 
     python make_keras2.py NAME
+    python make_keras2.py cells_NAME networks_cells
+
+The second makes another archive of the networks in networks_cells.py, which Keras 3 (on TensorFlow 2.21) builds as well.
 """
 
+import importlib
 import os
 import shutil
 import sys
@@ -29,8 +33,7 @@ if tf.__version__.startswith("1."):
 else:
     from tensorflow import keras
 
-from networks_keras2 import NETWORKS, PLAIN, VERSION
-
+VERSION = tuple(int(part) for part in tf.__version__.split(".")[:2])
 IS_NEWEST = VERSION >= (2, 13)
 
 
@@ -62,7 +65,8 @@ def save(folder, name, model):
         with open(os.path.join(folder, name + ".json"), "w") as handle:
             handle.write(model.to_json())
         return
-    model.save(os.path.join(folder, name + ".hdf5"), **({} if name == "compiled" else {"include_optimizer": False}))
+    if name != "augmented" or VERSION < (2, 16):  # which Keras 3 cannot write as HDF5
+        model.save(os.path.join(folder, name + ".hdf5"), **({} if name == "compiled" else {"include_optimizer": False}))
     if VERSION >= (2, 12) and name not in ("lambda_layer",):
         # TensorFlow 2.12 writes the archive only when told so, and HDF5 under that name otherwise.
         model.save(os.path.join(folder, name + ".keras"), **({} if IS_NEWEST else {"save_format": "keras_v3"}))
@@ -104,24 +108,26 @@ def cudnn(folder, out):
     record(out, "cudnn", models[1], np.random.RandomState(3).normal(0, 1, (8, 6, 4)).astype("float32"))
 
 
-def main(folder):
+def main(folder, networks):
     out = {}
-    for make in NETWORKS:
+    made_of = importlib.import_module(networks)
+    for make in made_of.NETWORKS:
         keras.backend.clear_session()
         made = make()
         if made is None:
             continue
         model, x = made
-        if make not in PLAIN:
+        if make not in made_of.PLAIN:
             randomise(model)
         record(out, make.__name__, model, x)
         save(folder, make.__name__, model)
     keras.backend.clear_session()
-    cudnn(folder, out)
+    if networks == "networks_keras2":
+        cudnn(folder, out)
     np.savez_compressed(os.path.join(folder, "expected.npz"), **out)
 
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as made:
-        main(made)
+        main(made, sys.argv[2] if len(sys.argv) > 2 else "networks_keras2")
         shutil.make_archive(sys.argv[1], "zip", made)

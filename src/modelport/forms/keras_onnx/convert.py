@@ -241,7 +241,7 @@ def _one(graph: Graph, node: Layer, kind: Kind, inputs: Sequence[Tensor]) -> Ten
         y = _each_step(graph, node, x)
     else:
         _check_rank(node, x)
-        y = kind.build(graph, node, x) if kind.build else x
+        y = kind.build(graph, node, x) if kind.build else not_converted(node.title)
     if kind.masks == "own":
         return y
     return replace(y, mask=x.mask if kind.masks == "pass" else None)

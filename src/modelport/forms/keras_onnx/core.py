@@ -13,7 +13,7 @@ from modelport.forms.keras_onnx.graph import Graph, Tensor
 from modelport.forms.keras_onnx.network import Layer
 
 _FAR_BELOW = -1e9
-_MASKS_TO_ZERO = (3, 9)
+_MASKS_TO_ZERO = (3, 10)
 """Since when masked values are zero even where all are masked; before, all of these count the same."""
 
 
