@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,9 @@ from modelport.formats.base import Options, Report, Step
 from modelport.formats.boosted import BoostedModel, BoostedPredictor, Compute, Matrix, inputs_of, label_field, labels_of
 from modelport.formats.lightgbm_file import Content, read
 from modelport.schema import Field, Schema
+
+if TYPE_CHECKING:
+    import lightgbm
 
 _CODED = "a category, by the number it had when the model was fitted"
 
@@ -79,16 +82,9 @@ def load(path: Path, options: Options) -> BoostedPredictor:
 
 def predictor_of(content: Content, options: Options) -> BoostedPredictor:
     """Return a predictor for a model that was read. Raises: MissingExtra, LoadError where the library does not take it."""
-    try:
-        import lightgbm
-    except ModuleNotFoundError as error:
-        raise MissingExtra(f"it needs {error.name}, which is not installed; run: pip install 'modelport[lightgbm]'") from error
-    failures = (lightgbm.basic.LightGBMError, ValueError, TypeError)
-    try:
-        booster = lightgbm.Booster(model_str=content.document.decode())
-    except failures as error:
-        said = str(error).split("\n", 1)[0][:200]
-        raise LoadError(f"LightGBM {lightgbm.__version__} does not take the model ({said}); save it again with this version") from error
+    booster = open_booster(content)
+    from lightgbm.basic import LightGBMError
+
     schema = schema_of(content)
     threads = options.threads or 1
 
@@ -96,7 +92,25 @@ def predictor_of(content: Content, options: Options) -> BoostedPredictor:
         return cast("npt.NDArray[np.float64]", booster.predict(rows, num_threads=threads))
 
     compute = _compute(schema, raw)
-    return BoostedPredictor(schema, BoostedModel(schema, compute, booster), compute, failures)
+    return BoostedPredictor(schema, BoostedModel(schema, compute, booster), compute, (LightGBMError, ValueError, TypeError))
+
+
+def open_booster(content: Content) -> lightgbm.Booster:
+    """Give a checked model to the library. Raises: MissingExtra, LoadError where the library does not take it."""
+    try:
+        import lightgbm
+    except ModuleNotFoundError as error:
+        raise MissingExtra(f"it needs {error.name}, which is not installed; run: pip install 'modelport[lightgbm]'") from error
+    try:
+        return lightgbm.Booster(model_str=content.document.decode())
+    except (lightgbm.basic.LightGBMError, ValueError, TypeError) as error:
+        said = str(error).split("\n", 1)[0][:200]
+        raise LoadError(f"LightGBM {lightgbm.__version__} does not take the model ({said}); save it again with this version") from error
+
+
+def content_of(booster: object) -> Content:
+    """Read a booster that was loaded already, up to its best round where training stopped early."""
+    return read(cast("lightgbm.Booster", booster).model_to_string().encode())
 
 
 def _compute(schema: Schema, raw: Callable[[Matrix], npt.NDArray[np.float64]]) -> Compute:

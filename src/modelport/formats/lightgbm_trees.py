@@ -18,6 +18,7 @@ Ints = npt.NDArray[np.int64]
 
 _MAX_DEPTH = 4096
 _MAX_LEAVES = 1 << 24
+_SMALLEST = float(np.finfo(np.float64).tiny)  # std::stod raises below it, in a thread where nobody catches that
 _CATEGORICAL, _LARGEST_DECISION = 1, 11  # categorical 1, default left 2, missing zero 4 or NaN 8 (io/tree.h of LightGBM)
 _WHOLE = frozenset(b"0123456789- ")
 _REAL = frozenset(b"0123456789-+.eEinfatyINFATY ")
@@ -120,6 +121,8 @@ def _numbers(text: bytes, *, is_whole: bool) -> npt.NDArray[np.generic] | None:
             return None
     if len(array) != count or (is_whole and count and int(np.abs(array).max()) > 2**32 - 1):
         return None
+    if not is_whole and b"n" not in text and not bool(np.isfinite(array).all()):
+        return None  # larger than a number can be, on which LightGBM ends the process
     return array
 
 
@@ -163,6 +166,10 @@ def _check_slopes(arrays: Mapping[str, npt.NDArray[np.generic]], features: int, 
     """Check the linear models in the leaves."""
     if missing := [name for name in ("leaf_const", "num_features", "leaf_features", "leaf_coeff") if name not in arrays]:
         raise fault(f"tree {at} is linear and has no {missing[0]}")
+    for name in ("leaf_const", "leaf_coeff"):
+        sizes = np.abs(arrays[name].astype(np.float64))
+        if bool(((sizes > 0) & (sizes < _SMALLEST)).any()):
+            raise fault(f"tree {at}: a number of {name} is smaller than LightGBM reads")
     counts, used = arrays["num_features"].astype(np.int64), arrays["leaf_features"].astype(np.int64)
     total = int(counts.sum())
     if bool((counts < 0).any()) or len(used) != total or len(arrays["leaf_coeff"]) != total:

@@ -8,7 +8,6 @@ without their frames and with joblib's raw arrays replaced by numbers, then go t
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import io
 import pickle
 import sys
@@ -21,7 +20,9 @@ from typing import cast
 from modelport.errors import LoadError, MissingExtra, ModelportError, NeedsTrust, RefusedFile, UnreadableFile
 from modelport.formats import allow, arrays, sources, streams, versions
 from modelport.formats.base import Global, Options, Predictor, Report
+from modelport.formats.boosted_pickles import tell
 from modelport.formats.foretold import foretell
+from modelport.formats.held import check_estimator
 from modelport.formats.making import WRAPPERS
 from modelport.formats.older.notes import notes
 from modelport.formats.older.remains import stand_in
@@ -30,7 +31,6 @@ from modelport.formats.summary import attribute, summarize
 from modelport.formats.symbols import Block, Ref, Stream
 
 _EXTRAS = {"sklearn": "sklearn", "joblib": "sklearn", "scipy": "sklearn", "pandas": "table"}
-_METHODS = ("predict", "transform", "predict_proba", "decision_function")
 _OLD_JOBLIB = {"NDArrayWrapper", "ZNDArrayWrapper"}
 _CLOUDPICKLE = ("cloudpickle", "dill")
 
@@ -43,11 +43,11 @@ def inspect(path: Path, options: Options) -> Report:
     """Report what a pickle says of itself. Raises: UnreadableFile, RefusedFile for a decompression bomb, UsageError for ``--code``."""
     content = streams.read(path)
     found = _scan(path, content.data, options, file_bytes=content.size_bytes if content.compression else None)
-    told = summarize(content.data, found)
+    told, boosters = summarize(content.data, found), tell(content.data, found)
     report = Report(
         format="pickle",
         library=told.library,
-        library_version=told.library_version,
+        library_version=boosters.version if told.library == "xgboost" else told.library_version,
         model=told.model,
         steps=told.steps,
         features=told.features,
@@ -56,13 +56,17 @@ def inspect(path: Path, options: Options) -> Report:
         size_bytes=content.size_bytes,
         sha256=content.sha256,
     )
-    if found.refusal:
-        return replace(report, verdict="refused", plan="none", problem=found.refusal, cure=_refusal_cure(found))
+    if refusal := found.refusal or boosters.refusal:
+        return replace(report, verdict="refused", plan="none", problem=refusal, cure=_refusal_cure(found))
     if unknown := _unknown(found):
         return replace(report, verdict="needs_trust", plan="none", problem=_needs(unknown), cure=_cures(unknown))
-    if problem := _skew(found) or _file_reader(found):
-        return replace(report, problem=problem, plan="none")
-    repaired = _notes(found)
+    if problem := _file_reader(found):
+        return replace(report, verdict="refused", plan="none", problem=problem)
+    if problem := _skew(found):
+        return replace(report, problem=problem, plan="none", environment=told.library_version or "")
+    if boosters.problem:
+        return replace(report, problem=boosters.problem, plan="none")
+    repaired = _notes(found) + boosters.notes
     schema = foretell(content.data, found.root, versions.older(found, versions.installed()))
     return replace(report, plan="shimmed" if repaired else "native", notes=repaired, schema=schema)
 
@@ -73,10 +77,15 @@ def load(path: Path, options: Options) -> Predictor:
     Raises: UnreadableFile, RefusedFile, NeedsTrust; LoadError where the libraries cannot build it or it is no estimator;
         MissingExtra where a library is missing.
     """
+    from modelport.formats import boosted_loading
     from modelport.formats.estimator import from_estimator  # keeps scikit-learn out of whoever only inspects
 
     estimator, repaired = _read(path, options)
-    return replace(from_estimator(estimator, options), notes=repaired)
+    try:
+        served = boosted_loading.predictor(estimator, options)
+    except ModelportError as error:
+        raise type(error)(f"{path.name}: {error.message}") from error
+    return served or replace(from_estimator(estimator, options), notes=repaired)
 
 
 def load_object(path: Path, options: Options) -> object:
@@ -91,12 +100,14 @@ def _read(path: Path, options: Options) -> tuple[object, tuple[str, ...]]:
         raise RefusedFile(f"{path.name}: {found.refusal}")
     if unknown := _unknown(found):
         raise NeedsTrust(f"{path.name}: {_needs(unknown)}; {_cures(unknown)}")
-    if problem := _skew(found) or _file_reader(found):
+    if problem := _file_reader(found):
+        raise RefusedFile(f"{path.name}: {problem}")
+    if problem := _skew(found):
         raise LoadError(f"{path.name}: {problem}")
     loader = _Loader(content.data, found.names, found.blocks, options.code)
     loader.made = versions.older(found, versions.installed())
     model = _translated(path, loader, found.stream)
-    _check_estimator(path, model)
+    check_estimator(path, model)
     return model, _notes(found)
 
 
@@ -124,22 +135,17 @@ def _needs(unknown: Sequence[Ref]) -> str:
 
 
 def _cures(unknown: Sequence[Ref]) -> str:
-    own = [ref.dotted for ref in unknown if not _is_installed(ref.module)]
-    installed = [ref.dotted for ref in unknown if _is_installed(ref.module)]
+    own = [ref.dotted for ref in unknown if not sources.is_installed(ref.module)]
+    installed = [ref.dotted for ref in unknown if sources.is_installed(ref.module)]
     cures = []
     if own:
-        cures.append(f"give the folder whose source defines {', '.join(own[:5])} with --code DIR")
+        cures.append(
+            f"give the file or folder whose source defines {', '.join(own[:5])} with --code PATH, "
+            "or write a stub to fill in with `modelport inspect FILE --stub DIR`"
+        )
     if installed:
         cures.append("if you trust where the file comes from, add " + " ".join(f"--trust {name}" for name in installed[:5]))
     return " and ".join(cures)
-
-
-def _is_installed(module: str) -> bool:
-    top = module.partition(".")[0]
-    try:
-        return top != sources.MAIN and importlib.util.find_spec(top) is not None
-    except (ImportError, ValueError):
-        return False
 
 
 def _refusal_cure(found: Scan) -> str:
@@ -186,6 +192,10 @@ class _Loader:
             raise RefusedFile(f"the pickle asks for {module}.{name}, which was not seen when it was checked")
         if ref.dotted in WRAPPERS:
             return ArrayWrapper
+        from modelport.formats.boosted_loading import guarded
+
+        if (guard := guarded(ref.dotted)) is not None:
+            return guard
         if self.made is not None and (instead := stand_in(ref.dotted, self.made)) is not None:
             return instead
         own = sources.find(ref.module, ref.name, self._code) if ref.kind == "trusted" else None
@@ -276,23 +286,7 @@ def _translated(path: Path, loader: _Loader, stream: Stream) -> object:
 
 def _missing(path: Path, error: ModuleNotFoundError) -> ModelportError:
     top = (error.name or "").partition(".")[0]
-    if _is_installed(top):
+    if sources.is_installed(top):
         return LoadError(f"{path.name}: the installed {top} has no module {error.name}; install the version that wrote the file")
     how = f"'modelport[{_EXTRAS[top]}]'" if top in _EXTRAS else top
     return MissingExtra(f"{path.name}: needs {top}, which is not installed; run: pip install {how}")
-
-
-def _check_estimator(path: Path, model: object) -> None:
-    if not isinstance(model, type) and any(callable(getattr(model, name, None)) for name in _METHODS):
-        return
-    found = f"a {type(model).__name__}"
-    if isinstance(model, type):
-        found = f"the class {model.__name__} itself, not a fitted object of it"
-    elif isinstance(model, dict):
-        keys = ", ".join(repr(key) for key in list(model)[:10])
-        held = [key for key, value in model.items() if any(callable(getattr(value, name, None)) for name in _METHODS)]
-        found += f" with the keys {keys}" + (f"; the estimator is under {held[0]!r}, save that alone" if held else "")
-    elif isinstance(model, list | tuple):
-        held_at = [at for at, value in enumerate(model) if any(callable(getattr(value, name, None)) for name in _METHODS)]
-        found += f" of {len(model)}" + (f"; the estimator is number {held_at[0]} of it, save that alone" if held_at else "")
-    raise LoadError(f"{path.name}: holds {found}; an estimator with predict or transform was expected")

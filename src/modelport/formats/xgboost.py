@@ -106,6 +106,20 @@ def load(path: Path, options: Options) -> BoostedPredictor:
 
 def predictor_of(content: Content, options: Options) -> BoostedPredictor:
     """Return a predictor for a model that was read. Raises: MissingExtra, LoadError where the library does not take it."""
+    booster = open_booster(content, options.threads or 1)
+    from xgboost.core import XGBoostError
+
+    schema = schema_of(content)
+    compute = _compute(content, booster, schema)
+    native = BoostedModel(schema, compute, booster)
+    return BoostedPredictor(schema, native, compute, (XGBoostError, ValueError, TypeError), notes=content.notes)
+
+
+def open_booster(content: Content, threads: int | None) -> xgboost.Booster:
+    """Give a checked model to the library. ``threads``: None for what the process is set to.
+
+    Raises: MissingExtra, LoadError where the library does not take it.
+    """
     try:
         import xgboost
     except ModuleNotFoundError as error:
@@ -114,14 +128,23 @@ def predictor_of(content: Content, options: Options) -> BoostedPredictor:
         raise LoadError(problem)
     try:
         with xgboost.config_context(verbosity=0):
-            booster = xgboost.Booster({"nthread": options.threads or 1}, model_file=bytearray(content.document))
+            return xgboost.Booster({"nthread": threads} if threads else None, model_file=bytearray(content.document))
     except (xgboost.core.XGBoostError, ValueError) as error:
         said = str(error).rsplit("Check failed:", 1)[-1].split("\n", 1)[0].strip()[:200]
         raise LoadError(f"XGBoost {xgboost.__version__} does not take the model ({said}); save it again with this version") from error
-    schema = schema_of(content)
-    compute = _compute(content, booster, schema)
-    native = BoostedModel(schema, compute, booster)
-    return BoostedPredictor(schema, native, compute, (xgboost.core.XGBoostError, ValueError, TypeError), notes=content.notes)
+
+
+def content_of(booster: object, *, is_wrapper: bool) -> Content:
+    """Read a booster that was loaded already. ``is_wrapper``: of a scikit-learn class, for which the best round counts."""
+    made = cast("xgboost.Booster", booster)
+    if not is_wrapper:
+        return read(bytes(made.save_raw("ubj")))
+    kept = made.attr("scikit_learn")
+    made.set_attr(scikit_learn="{}")
+    try:
+        return read(bytes(made.save_raw("ubj")))
+    finally:
+        made.set_attr(scikit_learn=kept)
 
 
 def _compute(content: Content, booster: xgboost.Booster, schema: Schema) -> Compute:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 LEGACY = (
     "was saved in XGBoost's old binary format, which the library stopped reading with 3.1; "
-    "load it with XGBoost 1.0 to 3.0 and save it again as .json or .ubj"
+    "load it with XGBoost 1.0 to 3.0, compare its answers, and save it again as .json or .ubj"
 )
 
 

@@ -123,6 +123,7 @@ NAMES: Mapping[tuple[str, str], tuple[str, str]] = MappingProxyType(
         ("sklearn.utils", "Bunch"): _BUNCH,
         ("sklearn.datasets.base", "Bunch"): _BUNCH,
         ("sklearn.utils.deprecation", "DeprecationDict"): _BUNCH,  # a dictionary that only warned about keys to come
+        ("xgboost.compat", "XGBoostLabelEncoder"): ("sklearn.preprocessing._label", "LabelEncoder"),  # until XGBoost 1.5, with JSON beside
         ("exceptions", "FutureWarning"): ("builtins", "FutureWarning"),
         ("exceptions", "DeprecationWarning"): ("builtins", "DeprecationWarning"),
         ("sklearn.impute", "SimpleImputer"): ("sklearn.impute._base", "SimpleImputer"),
