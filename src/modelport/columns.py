@@ -80,6 +80,34 @@ class Columns(Mapping[str, Array]):
         return Columns({name: array[start:stop] for name, array in self._arrays.items()})
 
 
+class Shared:
+    """A batch's output that several calls have rows of. ``memo``: what one of them made of all rows, for the others."""
+
+    __slots__ = ("columns", "memo")
+
+    def __init__(self, columns: Columns) -> None:
+        self.columns = columns
+        self.memo: dict[object, object] = {}
+
+
+class Slice(Columns):
+    """Rows start..start + rows of a batch's output. The arrays are cut when they are asked for; who works by batch never asks."""
+
+    __slots__ = ("shared", "start")
+
+    def __init__(self, shared: Shared, start: int, stop: int) -> None:
+        self.shared = shared
+        self.start = start
+        self.rows = stop - start
+
+    def __getattr__(self, name: str) -> dict[str, Array]:
+        if name != "_arrays":
+            raise AttributeError(name)
+        start, stop = self.start, self.start + self.rows
+        self._arrays = {name: array[start:stop] for name, array in self.shared.columns.items()}
+        return self._arrays
+
+
 def concat(parts: Sequence[Columns]) -> Columns:
     """Join calls of one signature into a batch, in order.
 
@@ -106,16 +134,15 @@ def spans(parts: Sequence[Columns]) -> list[Span]:
     return out
 
 
-def split(columns: Columns, ranges: Sequence[Span]) -> list[Columns]:
+def split(columns: Columns, ranges: Sequence[Span]) -> list[Slice]:
     """Cut a batch's output back into one Columns for each call.
 
     Shapes: arrays are (rows, ...); ranges are half-open, in order, and cover 0..rows.
     Raises: ModelError if the ranges do not cover the rows.
-    Cost: views, no copy.
+    Cost: nothing is cut before it is asked for.
     """
     expected = ranges[-1][1] if ranges else 0
     if columns.rows != expected:
         raise ModelError(f"the model answered {columns.rows} rows for {expected}; it must answer one row for each row it is given")
-    if len(ranges) == 1:
-        return [columns]
-    return [columns.slice(start, stop) for start, stop in ranges]
+    shared = Shared(columns)
+    return [Slice(shared, start, stop) for start, stop in ranges]

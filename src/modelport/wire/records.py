@@ -8,11 +8,11 @@ one ``split``); the fragments of all columns are then laid between fixed pieces 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import orjson
 
-from modelport.columns import Array, Columns
+from modelport.columns import Array, Columns, Slice
 from modelport.schema import Scalar, Schema
 from modelport.wire.base import Call
 
@@ -40,7 +40,7 @@ def record_encoder(schema: Schema) -> Callable[[Columns, Call], bytes]:
     class_heads = _class_heads(schema)
     labels: dict[object, bytes] = {value: _text(value) for value in schema.classes if isinstance(value, str)}
 
-    def encode(columns: Columns, call: Call) -> bytes:
+    def laid(columns: Columns, call: Call) -> tuple[list[Strip], bytes]:
         strips: list[Strip] = [(heads[name], _fragments(call.columns[name], {})) for name in call.keys if name not in columns]
         end = b""
         for name in columns:
@@ -56,9 +56,30 @@ def record_encoder(schema: Schema) -> Callable[[Columns, Call], bytes]:
             strips.append((end + by_class[0][0], by_class[0][1]) if end else by_class[0])
             strips += by_class[1:]
             end = after
-        return _join(strips, end, columns.rows, is_single=call.is_single)
+        return strips, end
+
+    def encode(columns: Columns, call: Call) -> bytes:
+        if type(columns) is not Slice or call.keys or columns.rows > _FEW:
+            strips, end = laid(columns, call)
+            return _join(strips, end, columns.rows, is_single=call.is_single)
+        shared, start = columns.shared, columns.start
+        records = shared.memo.get(encode)
+        if records is None:  # the first of the batch's calls writes the records of all
+            whole = shared.columns
+            records = shared.memo[encode] = _records(*laid(whole, call), whole.rows)
+        found = cast("list[bytes]", records)[start : start + columns.rows]
+        return found[0] if call.is_single else b"[%b]" % b",".join(found)
 
     return encode
+
+
+def _records(strips: list[Strip], end: bytes, rows: int) -> list[bytes]:
+    """Return each row's record. The heads begin with a comma, which the first one loses."""
+    if not strips:
+        return [b"{}"] * rows
+    heads = [head.replace(b"%", b"%%") for head, _ in strips]
+    form = b"{%b%%b" % heads[0][1:] + b"".join(b"%b%%b" % head for head in heads[1:]) + end + b"}"
+    return [form % row for row in zip(*(values for _, values in strips), strict=True)]
 
 
 def _class_heads(schema: Schema) -> dict[str, tuple[bytes, list[bytes]]]:
