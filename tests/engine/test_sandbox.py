@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import json
 import platform
-import socket
+import shutil
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -29,91 +31,37 @@ needs_landlock = pytest.mark.skipif(
     reason="this kernel has no Landlock, or there is no filter for this processor",
 )
 
-HOSTILE = '''
-    """Answers each question with 1 where the attempt worked, and 0 where the system refused it."""
-    import ctypes, os, signal, socket, subprocess, tempfile, threading
-    from pathlib import Path
 
-    def fork():
-        pid = os.fork()
-        if not pid: os._exit(0)
-        os.waitpid(pid, 0)
+def _attempts() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("attempts", Path(__file__).parents[1] / "hostile" / "attempts.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
-    def connect():
-        with socket.create_connection(("127.0.0.1", int(os.environ["MODELPORT_TEST_PORT"])), timeout=5): pass
 
-    def read_memory():
-        with open(f"/proc/{os.getppid()}/mem", "rb"): pass
+attempts = _attempts()
 
-    def shell():
-        if os.system("exit 7") != 7 * 256: raise OSError
-
-    def thread():
-        done = []
-        each = threading.Thread(target=done.append, args=(1,))
-        each.start(); each.join()
-        assert done
-
-    def temporary():
-        with tempfile.NamedTemporaryFile("w+") as file: file.write("x")
-
-    def lazy():
-        import pandas, scipy.stats, sklearn.ensemble, sqlite3, xml.dom.minidom
-
-    def home():
-        with (Path.home() / "settings").open("w") as file: file.write("x")
-
-    def processes():
-        if os.cpu_count() < 1: raise OSError
-
-    def event_loop():
-        import asyncio
-        asyncio.run(asyncio.sleep(0))
-
-    TRIES = {
-        1: lambda: Path("/etc/passwd").read_text(),
-        2: lambda: Path(os.environ["MODELPORT_TEST_OUTSIDE"]).write_text("x"),
-        3: connect,
-        4: lambda: subprocess.run(["true"], check=True),
-        5: shell,
-        6: fork,
-        7: lambda: os.kill(os.getppid(), 0),
-        8: lambda: Path(f"/proc/{os.getppid()}/environ").read_bytes()[0],
-        9: read_memory,
-        10: lambda: os.chmod(__file__, 0o755),
-        11: lambda: socket.socket().close(),
-        12: lambda: Path(__file__).with_name("more.py").write_text("x"),
-        13: lambda: os.environ["AWS_SECRET_ACCESS_KEY"],
-        14: lambda: os.listdir("/"),
-        50: thread, 51: temporary, 52: lazy, 53: home, 54: processes, 55: event_loop,
-        56: lambda: Path(__file__).read_text(),
-    }
+HOSTILE = """
+    import attempts
 
     class Model:
         def predict(self, x):
-            return [self.attempt(int(number)) for number in x["x"]]
-
-        def attempt(self, number):
-            try:
-                TRIES.get(number, lambda: None)()
-            except (OSError, LookupError, subprocess.SubprocessError):
-                return 0.0
-            return 1.0
+            return [attempts.attempt(number) for number in x["x"]]
 
     def load(folder):
         return Model()
-'''
-DENIED = tuple(range(1, 15))
-ALLOWED = (50, 51, 52, 53, 54, 55, 56)
+"""
 
 
-def ask(folder: Path, confinement: Confinement, numbers: tuple[int, ...]) -> tuple[list[float], str]:
-    async def run() -> tuple[list[float], str]:
+def ask(folder: Path, confinement: Confinement, names: list[str]) -> tuple[dict[str, float], str]:
+    async def run() -> tuple[dict[str, float], str]:
         engine = Engine(Identity("m"), BatchLimits())
-        await engine.start(Pool(PoolSettings(1, {"source": str(folder)}, 1, confinement=confinement), engine))
+        await engine.start(Pool(PoolSettings(1, {"source": str(folder)}, 1, confinement=confinement, is_probed=True), engine))
         try:
-            answer = await engine.infer(Columns({"x": np.array(numbers, float)}), None, {}, None)
-            return answer["y"].tolist(), str(engine.status()["sandbox"])
+            numbers = np.array([attempts.number_of(name) for name in names], float)
+            answer = await engine.infer(Columns({"x": numbers}), None, {}, None)
+            return dict(zip(names, answer["y"].tolist(), strict=True)), str(engine.status()["sandbox"])
         finally:
             await engine.close()
 
@@ -121,41 +69,76 @@ def ask(folder: Path, confinement: Confinement, numbers: tuple[int, ...]) -> tup
 
 
 @pytest.fixture
-def hostile(make_bundle: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., object]:
-    """Give a function that asks a worker with the hostile hook; something listens where the hook connects to."""
+def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder that is not the model's, with keys in it; something listens where the hook connects to."""
+    folder = tmp_path / "outside"
+    folder.mkdir()
+    variables, listening = attempts.prepare(str(folder))
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    yield folder
+    for each in listening:
+        each.close()
+
+
+@pytest.fixture
+def hostile(make_bundle: Callable[..., Path], outside: Path) -> Callable[..., tuple[dict[str, float], str]]:
+    """Give a function that asks a worker with the hostile hook."""
     folder = make_bundle(HOSTILE)
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        monkeypatch.setenv("MODELPORT_TEST_PORT", str(server.getsockname()[1]))
-        monkeypatch.setenv("MODELPORT_TEST_OUTSIDE", str(tmp_path / "marker"))
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not one")
-        yield lambda setting, numbers, **more: ask(folder, Confinement(setting, (folder,), **more), numbers)
+    shutil.copy(attempts.__file__, folder)
+    return lambda setting, names, **more: ask(folder, Confinement(setting, (folder,), **more), names)
 
 
 @needs_landlock
-def test_a_hostile_hook_reaches_nothing_outside(hostile: Callable[..., tuple[list[float], str]], tmp_path: Path) -> None:
-    answers, level = hostile("require", DENIED)
-    assert dict(zip(DENIED, answers, strict=True)) == dict.fromkeys(DENIED, 0.0)
+def test_a_hostile_hook_reaches_nothing_outside(hostile: Callable[..., tuple[dict[str, float], str]], outside: Path) -> None:
+    before = attempts.state_of(str(outside))
+    answers, level = hostile("require", list(attempts.DENIED))
+    assert answers == dict.fromkeys(attempts.DENIED, 0.0)
     assert level == f"landlock{landlock.abi()}+seccomp"
-    assert not (tmp_path / "marker").exists()
+    assert attempts.state_of(str(outside)) == before
 
 
-def test_without_the_sandbox_the_same_hook_does_it_all(hostile: Callable[..., tuple[list[float], str]], tmp_path: Path) -> None:
-    answers, level = hostile("off", DENIED)
-    assert dict(zip(DENIED, answers, strict=True)) == dict.fromkeys(DENIED, 1.0)
+def test_without_the_sandbox_the_same_hook_does_it_all(hostile: Callable[..., tuple[dict[str, float], str]], outside: Path) -> None:
+    answers, level = hostile("off", list(attempts.DENIED))
+    assert answers == dict.fromkeys(attempts.DENIED, 1.0)
     assert level == "none (switched off)"
-    assert (tmp_path / "marker").exists()
+    assert (outside / "marker").exists()
 
 
 @needs_landlock
-def test_what_models_need_still_works(hostile: Callable[..., tuple[list[float], str]]) -> None:
-    answers, _ = hostile("require", ALLOWED)
-    assert dict(zip(ALLOWED, answers, strict=True)) == dict.fromkeys(ALLOWED, 1.0)
+def test_what_models_need_still_works(hostile: Callable[..., tuple[dict[str, float], str]]) -> None:
+    answers, _ = hostile("require", list(attempts.ALLOWED))
+    assert answers == dict.fromkeys(attempts.ALLOWED, 1.0)
 
 
 @needs_landlock
-def test_a_manifest_may_open_the_network_and_name_variables(hostile: Callable[..., tuple[list[float], str]]) -> None:
-    answers, _ = hostile("require", (3, 13, 1, 4), network=True, environment=("AWS_SECRET_ACCESS_KEY",))
-    assert answers == [1.0, 1.0, 0.0, 0.0]
+def test_a_library_can_be_imported_late_and_an_event_loop_run(make_bundle: Callable[..., Path]) -> None:
+    code = """
+        import asyncio
+        class Model:
+            def predict(self, x):
+                import pandas, scipy.stats, sklearn.ensemble, sqlite3, xml.dom.minidom
+                asyncio.run(asyncio.sleep(0))
+                return x["x"] + 1.0
+        def load(folder): return Model()
+    """
+    folder = make_bundle(code)
+
+    async def run() -> None:
+        engine = Engine(Identity("m"), BatchLimits())
+        await engine.start(Pool(PoolSettings(1, {"source": str(folder)}, 1, confinement=Confinement("require", (folder,))), engine))
+        assert (await engine.infer(Columns({"x": np.ones(1)}), None, {}, None))["y"].tolist() == [2.0]
+        await engine.close()
+
+    asyncio.run(run())
+
+
+@needs_landlock
+def test_a_manifest_may_open_the_network_and_name_variables(hostile: Callable[..., tuple[dict[str, float], str]]) -> None:
+    names = ["connects", "sends a packet", "reads them from the environment"]
+    closed = ["talks to another program's socket", "sends it a packet through a pair", "listens", "starts a program", "reads an SSH key"]
+    answers, _ = hostile("require", names + closed, network=True, environment=("AWS_SECRET_ACCESS_KEY",))
+    assert answers == dict.fromkeys(names, 1.0) | dict.fromkeys(closed, 0.0)
 
 
 @needs_landlock
@@ -163,7 +146,7 @@ def test_a_worker_leaves_no_folder_behind(hostile: Callable[..., object], tmp_pa
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
-    hostile("auto", (53,))
+    hostile("auto", ["its home"])
     assert list(scratch.iterdir()) == []
 
 
@@ -212,7 +195,7 @@ def test_only_known_variables_reach_a_worker(tmp_path: Path) -> None:
 
 
 def test_a_policy_survives_the_argument_list() -> None:
-    policy = Policy(("/a b", '/"c"'), ("/tmp/x",), network=True, gpu=False)
+    policy = Policy(("/a b", '/"c"'), ("/tmp/x",), network=True, gpu=False, execute=("/usr/bin/python3",))
     assert Policy.from_json(policy.to_json()) == policy
     assert json.loads(policy.to_json())["network"] is True
 

@@ -36,6 +36,14 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
+class Interpreter:
+    """A Python to start: its program, which is no script that starts another, and the folders that it and its libraries lie in."""
+
+    program: Path
+    places: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Era:
     """scikit-learn versions that share what they run on: the first of them, their Pythons, what to hold back."""
 
@@ -108,6 +116,22 @@ def ask(python: Path) -> Facts | None:
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return None
     return Facts(tuple(numbers), sklearn)
+
+
+def interpreter(python: Path) -> Interpreter:
+    """Ask an interpreter where it really is and what it imports from. Raises: LoadError if it does not say."""
+    script = (
+        "import json, sys; print(json.dumps([sys.executable, "
+        "[sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix] + [path for path in sys.path if path]]))"
+    )
+    try:
+        done = subprocess.run([str(python), "-I", "-c", script], capture_output=True, timeout=_ASK_TIMEOUT_S, check=False)
+        program, places = json.loads(done.stdout)
+        return Interpreter(Path(program), tuple(dict.fromkeys(Path(place) for place in places)))
+    except (OSError, ValueError, TypeError, subprocess.TimeoutExpired) as error:
+        raise LoadError(
+            f"{python}: does not start as a Python interpreter ({type(error).__name__}); name another with --env PATH"
+        ) from error
 
 
 def _make(written: str, era: Era, found: list[Path], folder: Path, say: Say) -> Path:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from modelport.bundle.environment import Interpreter
 from modelport.engine.process import Command
 from modelport.engine.sandbox import Policy
 
@@ -27,6 +28,7 @@ _PASSED = re.compile(
     r"MODELPORT_\w+"
 )
 _OF_GPU = re.compile(r"(CUDA|NVIDIA|HIP|ROCR|NCCL)_\w+")
+_HERE = Path(__file__).parent
 _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL")
 
 
@@ -60,14 +62,19 @@ def command(confinement: Confinement, threads: int, place: Path) -> Command:
     return Command(arguments, with_threads(scrubbed(os.environ, confinement, scratch), threads), scratch)
 
 
-def foreign_command(confinement: Confinement, threads: int, place: Path, interpreter: str) -> Command:
-    """Return how to start a worker in an old model's own environment: not locked in, but with the same few variables.
+def foreign_command(confinement: Confinement, threads: int, place: Path, interpreter: Interpreter) -> Command:
+    """Return how to start a worker in an old model's own environment, which reads its interpreter's folders and the worker's code.
 
     Raises: OSError if no folder can be made.
     """
     scratch = Path(tempfile.mkdtemp(prefix="worker-", dir=place))
-    environment = with_threads(scrubbed(os.environ, confinement, scratch), threads)
-    return Command((interpreter, "-I", str(Path(__file__).with_name("foreign.py"))), environment, scratch)
+    policy = ""
+    if confinement.setting != "off":
+        read = (*confinement.read, *interpreter.places, _HERE)
+        paths = tuple(str(path.resolve()) for path in read)
+        policy = Policy(paths, (str(scratch),), confinement.network, confinement.gpu, (str(interpreter.program),)).to_json()
+    arguments = (sys.executable, "-m", "modelport.engine.launcher", policy, str(interpreter.program), str(_HERE / "foreign.py"))
+    return Command(arguments, with_threads(scrubbed(os.environ, confinement, scratch), threads), scratch)
 
 
 def with_threads(environment: Mapping[str, str], threads: int) -> dict[str, str]:

@@ -83,12 +83,15 @@ class Model:
         return out
 
     def _sample(self, value, rows):
+        return self.columns(np.full((rows, max(len(self.numbers), 1)), value))
+
+    def columns(self, block):
+        """Return the physical columns of rows whose numbers are ``block``, with a plausible text in every column of texts."""
         columns = {}
         for field in self.fields:
             if field["type"] == "string":
                 text = (field.get("categories") or ["I am well"])[0]
-                columns[field["name"]] = np.array([text] * rows, dtype=object)
-        block = np.full((rows, len(self.numbers)), value)
+                columns[field["name"]] = np.array([text] * len(block), dtype=object)
         if len(self.numbers) == 1:
             columns[self.numbers[0]] = block[:, 0]
         elif self.numbers:

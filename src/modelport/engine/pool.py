@@ -13,6 +13,7 @@ from typing import cast
 
 import structlog
 
+from modelport.bundle.environment import Interpreter
 from modelport.bundle.private import PrivateFolder
 from modelport.columns import Columns
 from modelport.engine import confinement, core
@@ -44,7 +45,7 @@ class PoolSettings:
     load_timeout_s: float = 300.0
     confinement: Confinement = field(default_factory=lambda: Confinement("off"))
     is_probed: bool = False
-    interpreter: str = ""
+    interpreter: Interpreter | None = None
 
 
 class Pool:
@@ -127,7 +128,7 @@ class Pool:
     def _command(self) -> Command:
         settings = self._settings
         self._folder = self._folder or PrivateFolder()
-        if settings.interpreter:
+        if settings.interpreter is not None:
             return confinement.foreign_command(settings.confinement, settings.threads, self._folder.path, settings.interpreter)
         return confinement.command(settings.confinement, settings.threads, self._folder.path)
 

@@ -49,12 +49,16 @@ _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.lim
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What one worker may do: paths to read (the model, the user's code) and to write (a folder of its own), the network, a GPU."""
+    """What one worker may do: paths to read (the model, the user's code) and to write (a folder of its own), the network, a GPU.
+
+    ``execute``: another interpreter and what starts it; this one's folders are then no more to be read.
+    """
 
     read: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
     network: bool = False
     gpu: bool = False
+    execute: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """Return it as text for a worker's argument list."""
@@ -64,7 +68,7 @@ class Policy:
     def from_json(cls, text: str) -> Policy:
         """Read what ``to_json`` wrote."""
         data = json.loads(text)
-        return cls(tuple(data["read"]), tuple(data["write"]), data["network"], data["gpu"])
+        return cls(tuple(data["read"]), tuple(data["write"]), data["network"], data["gpu"], tuple(data["execute"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +103,11 @@ def enter(policy: Policy) -> Level:
     missing: list[str] = []
     version, has_seccomp = 0, False
     try:
-        version = landlock.restrict(_readable(policy), _writable(policy), has_network=policy.network)
+        version = landlock.restrict(_readable(policy), _writable(policy), policy.execute, has_network=policy.network)
     except OSError as error:
         missing.append(f"no Landlock: {error.strerror}")
     try:
-        seccomp.restrict(has_network=policy.network)
+        seccomp.restrict(has_network=policy.network, has_execution=bool(policy.execute))
         has_seccomp = True
     except OSError as error:
         missing.append(f"no seccomp: {error.strerror}")
@@ -154,18 +158,23 @@ def _is_file(number: int) -> bool:
 
 def _readable(policy: Policy) -> list[str]:
     """Return what a worker reads: the system's libraries, the interpreter's folders, the model, the code it was given."""
-    here = os.getcwd()  # noqa: PTH109
-    # ``python -m`` puts the folder that the server was started in on the path; somebody's home is not the worker's to read.
-    on_path = [place for place in sys.path if place and place != here]
-    own = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100, PTH120
-    prefixes = [sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix, own, *site.getsitepackages()]
     libraries = os.environ.get("LD_LIBRARY_PATH", "").split(":")
-    found = [*_OF_THE_SYSTEM, *prefixes, *on_path, *libraries, *policy.read]
+    found = [*_OF_THE_SYSTEM, *libraries, *policy.read]
+    if not policy.execute:
+        found += _of_this_interpreter()
     if policy.network:
         found += [*_OF_NETWORK, *_OF_NETWORK_MORE]
     if policy.gpu:
         found += ["/sys", "/proc"]
     return [place for place in dict.fromkeys(found) if place not in ("", "/")]
+
+
+def _of_this_interpreter() -> list[str]:
+    here = os.getcwd()  # noqa: PTH109
+    # ``python -m`` puts the folder that the server was started in on the path; somebody's home is not the worker's to read.
+    on_path = [place for place in sys.path if place and place != here]
+    own = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100, PTH120
+    return [sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix, own, *site.getsitepackages(), *on_path]
 
 
 def _writable(policy: Policy) -> list[str]:

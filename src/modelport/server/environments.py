@@ -8,6 +8,7 @@ from pathlib import Path
 
 from modelport import formats
 from modelport.bundle import environment
+from modelport.bundle.environment import Interpreter
 from modelport.bundle.snapshot import Snapshot
 from modelport.config import Settings
 from modelport.errors import NeedsTrust, RefusedFile, UsageError
@@ -18,9 +19,9 @@ LOCAL, AUTO = "local", "auto"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the workers run. ``interpreter`` "" is here. ``sha256``: of the artifact whose static reading allowed it."""
+    """Where the workers run. ``interpreter`` None is here. ``sha256``: of the artifact whose static reading allowed it."""
 
-    interpreter: str = ""
+    interpreter: Interpreter | None = None
     sha256: str = ""
 
 
@@ -48,10 +49,8 @@ def place(snapshot: Snapshot, settings: Settings, say: Callable[[str], None]) ->
         raise UsageError(
             "--env runs a bare model file; serve the artifact itself instead of the bundle, whose hooks need modelport beside them"
         )
-    if settings.sandbox == "require":
-        raise UsageError("--env and --sandbox require exclude each other: the sandbox cannot be set up in the old environment")
     python = environment.matching(written, say) if settings.env == AUTO else environment.named(Path(settings.env), written)
-    return Place(str(python), report.sha256)
+    return Place(environment.interpreter(python), report.sha256)
 
 
 def _report(snapshot: Snapshot) -> Report | None:

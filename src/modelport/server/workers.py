@@ -40,7 +40,7 @@ def pool(snapshot: Snapshot, listener: Listener, settings: Settings, staff: Staf
     """Return the pool that will load what the snapshot holds; the workers' numeric libraries share the cores."""
     bundle, given = snapshot.bundle, snapshot.options
     workers = staff.workers
-    is_here = not staff.place.interpreter
+    is_here = staff.place.interpreter is None
     load: dict[str, object] = {
         "source": str(bundle.root if bundle.is_folder and is_here else bundle.artifact),
         "sha256": staff.place.sha256,
