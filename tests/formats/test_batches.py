@@ -131,13 +131,13 @@ def test_a_batch_of_scalars_of_another_maker_is_walked() -> None:
 
 @pytest.mark.parametrize("at", [0.2, 0.5, 0.9])
 def test_a_file_that_ends_within_a_batch_is_cut_off(at: float) -> None:
-    data = pickle.dumps({word: 1 for word in words(2 * SIZE)}, 4)
+    data = pickle.dumps(dict.fromkeys(words(2 * SIZE), 1), 4)
     with pytest.raises(Exception, match=r"cut off|does not fit"):
         read(data[: int(len(data) * at)])
 
 
 def test_frames_that_do_not_follow_each_other_are_not_stepped_over() -> None:
-    data = pickle.dumps({word: 1 for word in words(4 * SIZE)}, 4)
+    data = pickle.dumps(dict.fromkeys(words(4 * SIZE), 1), 4)
     second = data.index(b"\x95", 12)
     with pytest.raises(Exception, match=r"frame|cut off"):
         read(data[:second] + b"\x95" + (1 << 40).to_bytes(8, "little") + data[second + 9 :])

@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from modelport import formats
-from modelport.errors import LoadError, MissingExtra, ModelportError
+from modelport.errors import LoadError, MissingExtra, ModelportError, RefusedFile
 from modelport.formats import pickled
 from modelport.formats.base import Options
 
@@ -252,8 +252,10 @@ def test_a_vectorizer_that_opens_files_is_not_served(tmp_path: Path) -> None:
     model = CountVectorizer(input="filename").fit([str(tmp_path / "a.txt")])
     path = tmp_path / "model.pkl"
     path.write_bytes(pickle.dumps(model))
-    assert "file names" in formats.inspect(path, NONE).problem
-    with pytest.raises(LoadError, match="file names"):
+    report = formats.inspect(path, NONE)
+    assert "file names" in report.problem
+    assert report.verdict == "refused"
+    with pytest.raises(RefusedFile, match="file names"):
         pickled.load_object(path, NONE)
 
 

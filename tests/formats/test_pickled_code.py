@@ -62,8 +62,8 @@ def test_an_unknown_class_needs_trust_and_the_cure_is_named(own: tuple[Path, Pat
     report = formats.inspect(path, NONE)
     assert (report.verdict, report.plan) == ("needs_trust", "none")
     assert "Shift" in report.problem
-    assert "--code DIR" in report.cure
-    with pytest.raises(NeedsTrust, match="--code DIR") as caught:
+    assert "--code PATH" in report.cure
+    with pytest.raises(NeedsTrust, match="--code PATH") as caught:
         pickled.load_object(path, NONE)
     assert caught.value.exit_code == 3
 

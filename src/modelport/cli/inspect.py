@@ -19,21 +19,32 @@ if TYPE_CHECKING:
 @click.command("inspect", short_help="Read a model file without executing anything of it.")
 @click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
 @click.option("--json", "is_json", is_flag=True, help="Print one JSON document.")
+@click.option(
+    "--stub", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Write a file to fill in for each missing module."
+)
 @settings(["trust", "code", "architecture"])
-def command(file: Path, is_json: bool, **flags: Value) -> None:
+def command(file: Path, is_json: bool, stub: Path | None, **flags: Value) -> None:
     """Say what FILE, a model file or a bundle folder, is and what `serve` would do with it. Nothing in it is executed.
+
+    With --stub it also writes Python files with the names that a pickle needs and that are neither installed nor given with --code;
+    files that are there already are not written over.
 
     Exit codes: 0 loadable, 3 needs trust or refused, 2 unreadable or not loadable with what is installed.
     """
     from modelport.server.look import document, failure, look
+    from modelport.server.stub import write
 
+    given = resolve(flags)
     try:
-        seen = look(file, resolve(flags))
+        seen = look(file, given)
+        written = [] if stub is None else write(file, given, stub)
     except ModelportError as error:
         if is_json:
             click.echo(failure(file, error))
         raise
     click.echo(document(seen) if is_json else _text(seen))
+    for path in written:
+        click.echo(f"wrote {path}; fill in its bodies, then add --code {stub}", err=True)
     click.get_current_context().exit(seen.exit_code)
 
 

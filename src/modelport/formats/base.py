@@ -58,6 +58,7 @@ class Report:
 
     ``plan``: what ``serve`` would do. ``problem`` and ``cure`` are sentences, empty when there is none.
     ``schema`` is None where only loading can tell. ``companions``: names of other files that the model is made of, beside it.
+    ``environment``: the version of scikit-learn under which ``--env auto`` would serve a file that is not served here, or "".
     ``notes``: what is repaired when it is loaded ("shimmed"), so that it answers as on the day it was saved; a sentence each.
     """
 
@@ -77,6 +78,7 @@ class Report:
     size_bytes: int = 0
     sha256: str = ""
     companions: tuple[str, ...] = ()
+    environment: str = ""
     notes: tuple[str, ...] = ()
 
 

@@ -150,7 +150,7 @@ def _cures(unknown: Sequence[Ref]) -> str:
 
 def _refusal_cure(found: Scan) -> str:
     if any(ref.module.startswith(_CLOUDPICKLE) for ref in found.refs):
-        return "it holds code, saved by cloudpickle; put that code in a module, save with pickle or joblib, and load with --code DIR"
+        return "it holds code, saved by cloudpickle; put that code in a module, save with pickle or joblib, and load with --code PATH"
     return "do not load it anywhere else either, unless you know who wrote it and why"
 
 

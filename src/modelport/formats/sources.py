@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,6 +30,15 @@ def find(module: str, name: str, code: Sequence[Path]) -> tuple[str, Path] | Non
             if (entry.is_dir() or path == entry) and path.is_file() and name in _defined(path):
                 return module, folder
     return None
+
+
+def is_installed(module: str) -> bool:
+    """Say whether the library that a module belongs to is installed; nothing of it is imported."""
+    top = module.partition(".")[0]
+    try:
+        return top != MAIN and importlib.util.find_spec(top) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def _find_in_main(name: str, code: Sequence[Path]) -> tuple[str, Path] | None:

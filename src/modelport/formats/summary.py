@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from modelport.formats import arrays
 from modelport.formats.base import Step
 from modelport.formats.scan import Scan
-from modelport.formats.symbols import Node, Symbol, kind_of
+from modelport.formats.symbols import Node, Ref, Symbol, kind_of
 from modelport.schema import Scalar
 
 _LIBRARIES = {
@@ -24,6 +24,9 @@ _CHILD_LISTS = ("steps", "transformers_", "transformers", "transformer_list", "e
 _CHILDREN = ("estimator", "best_estimator_", "base_estimator", "estimator_", "regressor_", "final_estimator_")
 _MAX_STEPS = 100
 _MAX_CHARACTERS = 80
+_MAX_ITEMS = 8
+_DEPTH = 8
+_CONTAINERS = ("Pipeline", "FeatureUnion", "ColumnTransformer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +44,9 @@ class Summary:
 def summarize(data: bytes, scan: Scan) -> Summary:
     """Read the summary from a scan of ``data``. Cost: small; arrays of more than 64 KiB are not looked at."""
     root = scan.root
-    features = next((found for node in _walk(root) if (found := _strings(data, attribute(node, "feature_names_in_")))), ())
+    features = next((found for node in _walk(root, set()) if (found := _strings(data, attribute(node, "feature_names_in_")))), ())
     if not features:
-        count = next((number for node in _walk(root) if isinstance(number := attribute(node, "n_features_in_"), int)), 0)
+        count = next((number for node in _walk(root, set()) if isinstance(number := attribute(node, "n_features_in_"), int)), 0)
         features = tuple(f"x{index}" for index in range(count)) if count <= 1000 else ()
     classes: tuple[Scalar, ...] = next(
         (labels for node in (root, *_last_first(root)) if (labels := _scalars(data, attribute(node, "classes_")))), ()
@@ -52,7 +55,7 @@ def summarize(data: bytes, scan: Scan) -> Summary:
         library=library_of(root),
         library_version=version_of(scan, library_of(root)),
         model=type_name(root),
-        steps=tuple(_steps(root, "")),
+        steps=tuple([*_root(root), *_steps(root, "")][:_MAX_STEPS]),
         features=features,
         classes=classes,
     )
@@ -90,7 +93,8 @@ def version_key(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", re.split(r"[a-z+]", version)[0])[:4])
 
 
-def _children(node: Symbol) -> Iterator[tuple[str, Symbol]]:
+def children(node: Symbol) -> Iterator[tuple[str, Symbol]]:
+    """Yield the estimators that an object is made of, each with its name; "drop" and "passthrough" as they are."""
     for name in _CHILD_LISTS:
         listed = attribute(node, name)
         if name == "transformers" and isinstance(attribute(node, "transformers_"), list):
@@ -106,18 +110,23 @@ def _children(node: Symbol) -> Iterator[tuple[str, Symbol]]:
 
 def _steps(root: Symbol, prefix: str, depth: int = 0) -> list[Step]:
     found: list[Step] = []
-    for name, child in _children(root):
+    for name, child in children(root):
         path = f"{prefix}{name}"
         if isinstance(child, str):  # "drop", "passthrough"
             found.append(Step(path, child))
         else:
             found.append(Step(path, type_name(child), _parameters(child)))
-            found += _steps(child, f"{path}/", depth + 1) if depth < 8 else []
+            found += _steps(child, f"{path}/", depth + 1) if depth < _DEPTH else []
         if len(found) >= _MAX_STEPS:
             return found[:_MAX_STEPS]
-    if not found and depth == 0 and isinstance(root, Node):
-        found.append(Step(type_name(root).lower(), type_name(root), _parameters(root)))
     return found
+
+
+def _root(root: Symbol) -> list[Step]:
+    """The estimator itself, unless it is a mere container whose steps say all."""
+    if not isinstance(root, Node) or type_name(root) in _CONTAINERS:
+        return []
+    return [Step(type_name(root).lower(), type_name(root), _parameters(root))]
 
 
 def _parameters(node: Symbol) -> dict[str, Scalar]:
@@ -126,29 +135,43 @@ def _parameters(node: Symbol) -> dict[str, Scalar]:
     if not isinstance(state, dict):
         return {}
     plain = {name: value for name, value in state.items() if isinstance(name, str) and not name.startswith("_") and not name.endswith("_")}
-    return {name: _shown(value) for name, value in plain.items() if value is None or isinstance(value, str | int | float | bool)}
+    return {name: _shown(value) for name, value in plain.items() if value is None or _is_shown(value)}
+
+
+def _is_shown(value: Symbol) -> bool:
+    if isinstance(value, tuple | list):
+        return len(value) <= _MAX_ITEMS and all(item is None or isinstance(item, str | int | float | bool) for item in value)
+    return isinstance(value, str | int | float | bool | Ref)
 
 
 def _shown(value: Symbol) -> Scalar:
+    if isinstance(value, Ref):
+        return value.dotted
+    if isinstance(value, tuple | list):
+        value = repr(value)
     if isinstance(value, str):
         return value if len(value) <= _MAX_CHARACTERS else value[: _MAX_CHARACTERS - 1] + "…"
     return value if value is None or isinstance(value, int | float | bool) else None
 
 
-def _walk(root: Symbol, depth: int = 0) -> Iterator[Symbol]:
+def _walk(root: Symbol, seen: set[int], depth: int = 0) -> Iterator[Symbol]:
+    """Yield an estimator and its parts, each once: what shares its parts within itself has no end."""
+    if id(root) in seen:
+        return
+    seen.add(id(root))
     yield root
-    if depth < 8:
-        for count, (_, child) in enumerate(_children(root)):
+    if depth < _DEPTH:
+        for count, (_, child) in enumerate(children(root)):
             if count >= _MAX_STEPS:
                 return
-            yield from _walk(child, depth + 1)
+            yield from _walk(child, seen, depth + 1)
 
 
 def _last_first(root: Symbol, depth: int = 0) -> Iterator[Symbol]:
-    children = [child for _, child in _children(root)]
-    if children and depth < 8:
-        yield children[-1]
-        yield from _last_first(children[-1], depth + 1)
+    last = [child for _, child in children(root)][-1:]
+    if last and depth < _DEPTH:
+        yield last[0]
+        yield from _last_first(last[0], depth + 1)
 
 
 def _strings(data: bytes, symbol: Symbol) -> tuple[str, ...]:

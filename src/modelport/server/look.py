@@ -8,11 +8,13 @@ from pathlib import Path
 import orjson
 
 from modelport import formats
+from modelport.bundle.environment import ERAS
 from modelport.bundle.folder import Bundle, open_bundle, verify
 from modelport.bundle.manifest import Manifest
 from modelport.config import Settings
 from modelport.errors import ModelportError
 from modelport.formats.base import Global, Report, Step
+from modelport.formats.summary import version_key
 from modelport.schema import Schema
 from modelport.server.workers import options
 
@@ -21,6 +23,7 @@ _PLANS = {
     "shimmed": "answers with the library's own code, in a worker process, repaired to answer as on the day it was saved",
     "converted": "answers with ONNX Runtime, on a conversion of the model",
     "keras": "answers with Keras itself, in a worker process",
+    "environment": "answers in an environment of the scikit-learn that wrote it, where --env auto is given",
     "none": "would not load it",
 }
 _EXIT = {"loadable": 0, "needs_trust": 3, "refused": 3}
@@ -37,6 +40,15 @@ class Look:
     schema: Schema | None
 
     @property
+    def plan(self) -> str:
+        """What ``serve`` would do: a plan of the report, or "environment" where only ``--env auto`` makes it possible."""
+        if self.report is None:
+            return "native"
+        version = self.report.environment
+        is_bare = self.manifest is None or not (self.manifest.hooks or self.manifest.inputs)
+        return "environment" if version and is_bare and version_key(version)[:2] >= ERAS[-1].first else self.report.plan
+
+    @property
     def exit_code(self) -> int:
         """What a command that found this ends with."""
         if self.report is None:
@@ -50,7 +62,7 @@ class Look:
         if self.report is None:
             return [("verdict", "loadable"), ("serve", "runs the load hook, in a worker process")]
         report = self.report
-        serve = _PLANS[report.plan]
+        serve = _PLANS[self.plan]
         if report.plan != "none" and self.manifest is not None and self.manifest.hooks:
             serve += f", through the {'hooks' if len(self.manifest.hooks) > 1 else 'hook'} {', '.join(self.manifest.hooks)}"
         verdict = report.verdict.replace("_", " ")
@@ -77,8 +89,8 @@ def document(seen: Look) -> str:
     else:
         report = seen.report
         out |= {"format": report.format, "library": report.library, "library_version": report.library_version, "model": report.model}
-        out |= {"verdict": report.verdict, "plan": report.plan, "problem": report.problem, "cure": report.cure}
-        out |= {"notes": report.notes}
+        out |= {"verdict": report.verdict, "plan": seen.plan, "problem": report.problem, "cure": report.cure}
+        out |= {"environment": report.environment if seen.plan == "environment" else "", "notes": report.notes}
         out |= {"size_bytes": report.size_bytes, "sha256": report.sha256, "features": report.features, "classes": report.classes}
         out |= {"steps": report.steps, "globals": report.globals, "companions": report.companions}
     out["schema"] = None if seen.schema is None else seen.schema.to_dict()
