@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelport.columns import Columns, concat, spans, split
+from modelport.columns import Columns, concat, split
 from modelport.errors import ModelError
 
 
@@ -99,17 +99,17 @@ def test_what_is_joined_is_cut_back_into_the_same_calls(calls):
     parts = [columns(rows) for rows in calls]
     joined = concat(parts)
     assert joined.rows == sum(map(len, calls))
-    back = split(joined, spans(parts))
+    back = split(joined, [part.rows for part in parts])
     assert [list(zip(part["n"].tolist(), part["t"].tolist(), strict=True)) for part in back] == calls
 
 
 def test_an_answer_of_other_rows_is_cut_for_nobody():
-    ranges = [(0, 2), (2, 3)]
+    ranges = [2, 1]
     for rows in (0, 2, 4):
         with pytest.raises(ModelError, match=f"answered {rows} rows for 3"):
             split(Columns({"y": np.zeros(rows)}), ranges)
     assert split(Columns({}), []) == []
     whole = Columns({"y": np.zeros(3)})
-    (only,) = split(whole, [(0, 3)])
+    (only,) = split(whole, [3])
     assert only.rows == 3
     assert only["y"].tolist() == [0, 0, 0]

@@ -82,16 +82,18 @@ _LIMIT_CLOSED = 256
 
 @dataclass(slots=True, eq=False)
 class Batch:
-    """Tickets of one signature that are computed together. ``deaths``: how many workers died with these rows in hand."""
+    """Tickets of one signature that are computed together. ``deaths``: how many workers died with these rows in hand.
+
+    ``rows``: of all tickets together.
+    """
 
     tickets: list[Ticket]
     deaths: int = 0
     id: int = field(default_factory=_ids.__next__)
+    rows: int = 0
 
-    @property
-    def rows(self) -> int:
-        """Rows of all tickets together."""
-        return sum(ticket.columns.rows for ticket in self.tickets)
+    def __post_init__(self) -> None:
+        self.rows = sum([ticket.columns.rows for ticket in self.tickets])
 
     @property
     def columns(self) -> Columns:
@@ -110,8 +112,11 @@ class Batch:
 
     def drop_closed(self) -> bool:
         """Forget tickets whose callers left or were answered. Returns whether anybody is left."""
-        self.tickets = [ticket for ticket in self.tickets if ticket.is_open]
-        return bool(self.tickets)
+        left = [ticket for ticket in self.tickets if ticket.is_open]
+        if len(left) != len(self.tickets):
+            self.tickets = left
+            self.rows = sum([ticket.columns.rows for ticket in left])
+        return bool(left)
 
     def halves(self) -> tuple[Batch, Batch]:
         """Cut in two, to find the one request that fails; only for batches of at least two tickets."""

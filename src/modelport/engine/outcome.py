@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 import structlog
 
-from modelport.columns import Columns, spans, split
+from modelport.columns import Columns, split
 from modelport.engine.batcher import Batch, Ticket
 from modelport.errors import DeadlineExceeded, Draining, ModelportError, NotReady
 
@@ -75,7 +75,7 @@ def answer_all(batch: Batch, answer: Columns) -> None:
 
     Raises: ModelError if the rows do not match, before any ticket is answered.
     """
-    parts = split(answer, spans([ticket.columns for ticket in batch.tickets]))
+    parts = split(answer, [ticket.columns.rows for ticket in batch.tickets])
     for ticket, part in zip(batch.tickets, parts, strict=True):
         try:
             ticket.succeed(part)

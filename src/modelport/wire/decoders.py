@@ -139,6 +139,9 @@ def _from_rows(plan: _Plan, rows: Sequence[Row], *, is_single: bool) -> Call:
     """Make a Call of rows that hold features only, or features and keys."""
     count = len(rows)
     _check_count(plan, count)
+    if not plan.key_slots:  # nearly every model
+        columns = Columns({fill.name: fill.from_rows(rows) for fill in plan.fills})
+        return _call(plan, columns, (), is_single=is_single) if plan.checks else Call(columns, None, {}, (), is_single)
     given: tuple[str, ...] = ()
     if plan.key_slots and len(rows[0]) > plan.width:
         given = tuple([name for name, at in plan.key_slots if rows[0][at] is not msgspec.UNSET])
