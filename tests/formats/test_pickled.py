@@ -223,6 +223,7 @@ def test_what_is_no_estimator_is_named(make: object, words: str, tmp_path: Path)
 
 def test_a_library_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "lightgbm", None)
+    monkeypatch.delitem(sys.modules, "lightgbm.sklearn", raising=False)  # of a test before
     path = tmp_path / "model.pkl"
     path.write_bytes(b"\x80\x02clightgbm.sklearn\nLGBMClassifier\n)\x81.")
     assert formats.inspect(path, NONE).verdict == "loadable"
