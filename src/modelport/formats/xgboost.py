@@ -157,7 +157,7 @@ def _compute(content: Content, booster: xgboost.Booster, schema: Schema) -> Comp
             data = xgboost.DMatrix(rows, feature_types=booster.feature_types, enable_categorical=True)
             return cast("Array", booster.predict(data, output_margin=margin, validate_features=False))
         kind = "margin" if margin else "value"
-        return cast("Array", booster.inplace_predict(rows, rounds, predict_type=kind, validate_features=False))
+        return cast("Array", booster.inplace_predict(rows, iteration_range=rounds, predict_type=kind, validate_features=False))
 
     if schema.task == "regressor":
         shape = schema.outputs[0].shape

@@ -31,7 +31,7 @@ def read_categories(found: Value, features: int) -> tuple[Categories, Value]:
     if len(columns) not in (0, features):
         raise fault(f"it has categories of {len(columns)} features for {features}")
     read = [_column(item) for item in columns]
-    counts = [len(values or ()) for values, _ in read]
+    counts = [count for _, count, _ in read]
     ends = [0, *np.cumsum(counts).tolist()] if columns else []
     segments, order = numbers(found.get("feature_segments"), "feature_segments"), numbers(found.get("sorted_idx"), "sorted_idx")
     if segments.tolist() != ends:
@@ -42,14 +42,15 @@ def read_categories(found: Value, features: int) -> tuple[Categories, Value]:
         if not np.array_equal(np.sort(order[start:stop]), np.arange(stop - start)):
             raise fault("the order of its categories is no permutation")
     written: dict[str, Value] = {
-        "enc": [part for _, part in read],
+        "enc": [part for _, _, part in read],
         "feature_segments": segments.astype(np.int32),
         "sorted_idx": order.astype(np.int32),
     }
-    return tuple(values for values, _ in read), written
+    return tuple(values for values, _, _ in read), written
 
 
-def _column(found: Value) -> tuple[tuple[Scalar, ...] | None, Value]:
+def _column(found: Value) -> tuple[tuple[Scalar, ...] | None, int, Value]:
+    """Return a feature's categories (None where they cannot be told), how many there are, and how they are written."""
     if not isinstance(found, dict):
         raise fault("the categories of a feature are no table")
     if "offsets" in found:
@@ -62,22 +63,26 @@ def _column(found: Value) -> tuple[tuple[Scalar, ...] | None, Value]:
     given = found.get("values")
     written: Value = given.astype(given.dtype.newbyteorder("=")) if isinstance(given, np.ndarray) else [int(value) for value in values]
     exact = values.astype(np.dtype(dtype))  # unsigned ones are written by their bits
-    return tuple(int(value) for value in exact), {"type": kind, "values": written}
+    return tuple(int(value) for value in exact), len(exact), {"type": kind, "values": written}
 
 
-def _words(found: Mapping[str, Value]) -> tuple[tuple[Scalar, ...] | None, Value]:
+def _words(found: Mapping[str, Value]) -> tuple[tuple[Scalar, ...] | None, int, Value]:
     offsets = numbers(found["offsets"], "the offsets of categories").astype(np.int64)
     letters = numbers(found.get("values"), "the letters of categories").astype(np.int64)
     written: Value = {"offsets": offsets.astype(np.int32), "values": letters.astype(np.int8)}
     if not len(offsets) and not len(letters):
-        return None, written
+        return None, 0, written
     starts: npt.NDArray[np.int64] = offsets
     if not len(starts) or starts[0] != 0 or starts[-1] != len(letters) or bool((np.diff(starts) < 0).any()):
         raise fault("the offsets of its categories do not fill their letters")
     if bool(((letters < 0) | (letters > 127)).any()):
-        return None, written  # XGBoost 3.1 and 3.2 count letters and store bytes, so that words beyond ASCII are cut and run together
+        return (
+            None,
+            len(starts) - 1,
+            written,
+        )  # XGBoost 3.1 and 3.2 count letters and store bytes, so that words beyond ASCII are cut and run together
     text = letters.astype(np.uint8).tobytes().decode("ascii")
     words = tuple(text[start:stop] for start, stop in pairwise(starts.tolist()))
     if len(set(words)) != len(words):
         raise fault("a category is there twice")
-    return words, written
+    return words, len(words), written
