@@ -22,7 +22,7 @@ _ROOT_PARENT = 2**31 - 1
 _DELETED = 2**31 - 1  # the feature of a node that pruning took out
 _MAX_DEPTH = 1024
 _MAX_CATEGORY = 1 << 24  # common/categorical.h of XGBoost: what a float32 counts exactly
-_MAX_BITS_BYTES = 64 << 20
+_MAX_BITS_BYTES = 256 << 20
 _WHOLE = ("left_children", "right_children", "parents", "split_indices", "default_left", "split_type")
 _FLOATS = ("split_conditions", "base_weights", "loss_changes", "sum_hessian")
 _CATEGORIES = ("categories", "categories_nodes", "categories_segments", "categories_sizes")
@@ -83,8 +83,9 @@ def check(found: Value, features: int, groups: int) -> list[Value]:
         raise fault(f"its leaves hold {', '.join(str(width) for width in sorted({tree.width for tree in trees}))} values for {groups}")
     forest = _join(trees)
     parents = _check_nodes(forest, features)
-    for at, tree in enumerate(trees):
-        _check_categories(tree, at)
+    bits = sum(_check_categories(tree, at) for at, tree in enumerate(trees))
+    if bits // 8 > _MAX_BITS_BYTES:
+        raise fault(f"its categories take {bits >> 23} MB")
     sizes = np.array([tree.nodes for tree in trees])
     cuts = np.cumsum(sizes)[:-1]
     return [_write(tree, at, features, own) for at, (tree, own) in enumerate(zip(trees, np.split(parents, cuts), strict=True))]
@@ -180,13 +181,16 @@ def _check_depth(forest: Forest, inner: Ints) -> None:
     raise fault(f"a tree is deeper than {_MAX_DEPTH} nodes")
 
 
-def _check_categories(tree: Tree, at: int) -> None:
-    """Check that the nodes that ask for categories are those listed, each with a stretch of the list that belongs to it."""
+def _check_categories(tree: Tree, at: int) -> int:
+    """Check that the nodes that ask for categories are those listed, each with a stretch of the list that belongs to it.
+
+    Returns how many bits the library will make of them.
+    """
     arrays = tree.arrays
     listed, nodes, start, size = (arrays[name].astype(np.int64) for name in _CATEGORIES)
     is_asking = np.flatnonzero((arrays["split_type"] == 1) & (arrays["left_children"] != _LEAF))
     if not len(nodes) and not len(is_asking) and not len(listed) and not len(start) and not len(size):
-        return
+        return 0
     if not len(nodes) == len(start) == len(size) or not np.array_equal(nodes, is_asking):
         raise fault(f"tree {at}: the nodes that ask for categories are not those that have some")
     # One stretch after another, as XGBoost writes them: none can hold what another has, or be told twice.
@@ -194,9 +198,7 @@ def _check_categories(tree: Tree, at: int) -> None:
         raise fault(f"tree {at}: the stretches of its categories do not fill their list")
     if bool(((listed < 0) | (listed >= _MAX_CATEGORY)).any()):
         raise fault(f"tree {at} has a category below 0 or over {_MAX_CATEGORY}")
-    largest = np.maximum.reduceat(listed, start)
-    if int(largest.sum()) // 8 > _MAX_BITS_BYTES:
-        raise fault(f"tree {at}: its categories take {int(largest.sum()) >> 23} MB")
+    return int(np.maximum.reduceat(listed, start).sum())
 
 
 def _write(tree: Tree, at: int, features: int, parents: Ints) -> Value:
