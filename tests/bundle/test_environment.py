@@ -100,3 +100,19 @@ def testinterpreters_are_found_on_path_and_in_pyenv(bare: Path, monkeypatch: pyt
     (kept / "python").touch()
     monkeypatch.setenv("PATH", os.pathsep.join([str(bare / "bin"), str(bare / "pyenv" / "shims")]))
     assert list(environment.interpreters()) == [Path(sys.executable), bare / "bin" / "python3.9", kept / "python"]
+
+
+def test_an_interpreter_says_where_it_and_its_packages_lie(tmp_path: Path) -> None:
+    found = environment.interpreter(Path(sys.executable))
+    assert found.program.samefile(sys.executable)
+    assert {Path(sys.prefix), Path(sys.base_prefix)} <= set(found.places)
+    script = tmp_path / "python"
+    script.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    script.chmod(0o755)
+    assert environment.interpreter(script).program.samefile(sys.executable)  # a script that finds a version, such as pyenv's
+
+
+@pytest.mark.parametrize("path", ["/bin/false", "/bin/echo", "/no/such/python"])
+def test_what_is_no_interpreter_has_no_place(path: str) -> None:
+    with pytest.raises(LoadError, match="does not start as a Python interpreter"):
+        environment.interpreter(Path(path))

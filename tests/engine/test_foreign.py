@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import hashlib
+import json
+import os
+import pickle
 import socket
 import subprocess
 import sys
@@ -14,7 +18,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from modelport.bundle import environment
 from modelport.engine import core
+from modelport.engine.batcher import BatchLimits
+from modelport.engine.confinement import Confinement, Setting
+from modelport.engine.engine import Engine
+from modelport.engine.executor import Identity
+from modelport.engine.launcher import program_loader
+from modelport.engine.pool import Pool, PoolSettings
+from modelport.errors import LoadError
 from modelport.schema import Schema
 
 FOLDER = Path(core.__file__).parent
@@ -22,12 +34,16 @@ pytest.importorskip("sklearn")
 
 
 @contextmanager
-def _worker(path: Path, sha256: str | None = None) -> Iterator[tuple[socket.socket, dict]]:
+def _worker(
+    path: Path, sha256: str | None = None, arguments: tuple[str, ...] = (), **order: object
+) -> Iterator[tuple[socket.socket, dict]]:
     ours, theirs = socket.socketpair()
-    process = subprocess.Popen([sys.executable, "-I", FOLDER / "foreign.py", str(theirs.fileno())], pass_fds=(theirs.fileno(),))
+    command = [sys.executable, "-I", FOLDER / "foreign.py", str(theirs.fileno()), *arguments]
+    process = subprocess.Popen(command, pass_fds=(theirs.fileno(),))
     theirs.close()
     try:
-        core.send(ours, {"kind": "load", "source": str(path), "sha256": sha256 or hashlib.sha256(path.read_bytes()).hexdigest()})
+        digest = sha256 or hashlib.sha256(path.read_bytes()).hexdigest()
+        core.send(ours, {"kind": "load", "source": str(path), "sha256": digest, **order})
         frame = core.receive(ours)
         assert frame is not None
         yield ours, frame[0]
@@ -109,6 +125,83 @@ def test_a_row_the_model_fails_on_is_an_error_and_the_worker_goes_on(saved_model
         header, answer = _ask(sock, schema, columns)
         assert "error" not in header
         assert len(answer["label"]) == len(columns["x0"])
+
+
+@pytest.mark.parametrize("name", ["iris", "text", "mixed"])
+def test_the_throw_away_process_tries_odd_rows_and_outlives_them(saved_model, name: str) -> None:
+    with _worker(saved_model(name).path, is_probe=True) as (_, ready):
+        assert ready["kind"] == "ready", ready
+
+
+@pytest.mark.parametrize(
+    ("level", "filter_", "shown"),
+    [
+        ({"landlock": 7, "seccomp": False, "missing": "no seccomp: x"}, "", "landlock7 (no seccomp: x)"),
+        ({"landlock": 0, "seccomp": False, "missing": "switched off"}, "", "none (switched off)"),
+        ({"landlock": 7, "seccomp": True, "missing": ""}, "00" * 8, "landlock7 (programs are not denied by seccomp: "),
+    ],
+)
+def test_it_says_what_holds_it_and_does_not_load_where_more_is_required(saved_model, level: dict, filter_: str, shown: str) -> None:
+    path, arguments = saved_model("iris").path, (json.dumps(level), filter_)
+    with _worker(path, arguments=arguments, sandbox="auto") as (_, ready):
+        assert ready["details"]["sandbox"].startswith(shown)
+    with _worker(path, arguments=arguments, sandbox="require") as (_, answer):
+        assert answer["error"]["code"] == "no_sandbox"
+        assert f"cannot hold a worker ({shown}" in answer["error"]["message"]
+
+
+def _start(path: Path, setting: Setting) -> str:
+    """Start a pool of that file under this Python as if it were an old one. Returns the sandbox's level."""
+
+    load = {"source": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    here = environment.interpreter(Path(sys.executable))
+
+    async def run() -> str:
+        engine = Engine(Identity("m"), BatchLimits())
+        await engine.start(
+            Pool(PoolSettings(1, load, 1, confinement=Confinement(setting, (path,)), is_probed=True, interpreter=here), engine)
+        )
+        try:
+            return str(engine.status()["sandbox"])
+        finally:
+            await engine.close()
+
+    return asyncio.run(run())
+
+
+def _edited(path: Path, **children: int) -> Path:
+    """Save a tree with other children of its root: ``left`` is where a row of zeros goes."""
+    from sklearn.tree import DecisionTreeRegressor
+
+    tree = DecisionTreeRegressor().fit([[0.0], [1.0], [2.0]], [0.0, 1.0, 2.0])
+    state = tree.tree_.__getstate__()
+    for side, child in children.items():
+        state["nodes"][f"{side}_child"][0] = child
+    tree.tree_.__setstate__(state)
+    path.write_bytes(pickle.dumps(tree))
+    return path
+
+
+def test_an_edited_tree_that_crashes_never_gets_a_request_there(tmp_path: Path) -> None:
+    with pytest.raises(LoadError, match="ended while"):
+        _start(_edited(tmp_path / "tree.pkl", left=1 << 40), "auto")
+
+
+@pytest.mark.slow
+def test_nor_does_one_that_hangs_on_odd_rows(tmp_path: Path) -> None:
+    with pytest.raises(LoadError, match="does not come to an end on the rows that every version is tried with"):
+        _start(_edited(tmp_path / "tree.pkl", right=0), "auto")
+
+
+def test_without_the_sandbox_it_is_started_all_the_same(saved_model) -> None:
+    assert _start(saved_model("iris").path, "off") == "none (switched off)"
+
+
+def test_the_loader_of_a_program_is_read_from_its_header(tmp_path: Path) -> None:
+    loader = program_loader(os.path.realpath(sys.executable))
+    assert loader == "" or (loader.startswith("/") and Path(loader).exists())
+    (tmp_path / "script").write_text("#!/bin/sh")
+    assert program_loader(str(tmp_path / "script")) == ""
 
 
 @pytest.mark.parametrize("name", ["core.py", "foreign.py", "foreign_model.py"])
