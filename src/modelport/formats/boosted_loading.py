@@ -134,7 +134,7 @@ def predictor(model: object, options: Options) -> Predictor | None:
         classes = tuple(cast("list[Scalar]", np.asarray(getattr(model, "classes_", ())).tolist()))
     else:
         return None
-    if made is None:
+    if getattr(made, "handle" if name == XGBOOST else "_handle", made) is None or made is None:
         raise LoadError("the model was saved before it was fitted; fit it and save it again")
     if name.startswith("xgboost."):
         return _xgboost(model, made, classes, options)

@@ -64,7 +64,10 @@ def _models(data: bytes, found: Scan) -> Iterator[tuple[str, bytes]]:
 def _bytes(data: bytes, symbol: Symbol) -> bytes | None:
     """Return a byte string or text of the file, in whichever of the ways of its protocol; None where that takes loading it."""
     if isinstance(symbol, Text):
-        return data[symbol.start : symbol.stop] if symbol.stop else None
+        raw = data[symbol.start : symbol.stop]
+        # Protocol 0 writes text escaped, after its opcode; before that of others stands the last byte of a length.
+        is_escaped = not symbol.is_bytes and data[symbol.start - 1 : symbol.start] == b"V"
+        return (str(raw, "raw-unicode-escape").encode("utf-8", "surrogatepass") if is_escaped else raw) if symbol.stop else None
     if isinstance(symbol, str):
         return symbol.encode()
     if isinstance(symbol, bytes):
