@@ -164,6 +164,7 @@ def test_features_without_names_are_numbered(tmp_path: Path) -> None:
         (EDITED.line("objective", "my_own"), "'my_own' is not one that modelport knows"),
         (EDITED.line("tree_sizes", "600"), "12 trees, 1 announced"),
         (lambda text: EDITED._pandas(text, "[["), "no JSON"),
+        (lambda text: text[: text.index("end of parameters")], "within its parameters"),
     ],
 )
 def test_what_is_cut_or_unknown_is_unreadable(edit: Any, words: str, tmp_path: Path) -> None:

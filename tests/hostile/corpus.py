@@ -18,9 +18,12 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 HERE = Path(__file__).resolve().parent
 KERAS = HERE.parent / "artifacts" / "keras"
+XGBOOST = HERE.parent / "artifacts" / "xgboost" / "3.2.0"
+LIGHTGBM = HERE.parent / "artifacts" / "lightgbm" / "4.7.0"
 FLOAT = 1
 Write = Callable[[Path], Path]
 
@@ -162,6 +165,197 @@ def _graphs() -> dict[str, Write]:
     }
 
 
+def _formats_tests(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, HERE.parent / "formats" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _xgboost_files() -> dict[str, Write]:
+    """Every edit of the format's own tests, as a file; and what would take the machine's memory."""
+    from modelport.formats import ubjson
+
+    edited = _formats_tests("edited_xgboost")
+    groups = {"three.json": edited.TREES, "categories.ubj": edited.CATEGORIES, "vectors.ubj": edited.VECTORS, "dart.json": edited.DART}
+
+    def writer(file: str, edit: Callable[[dict[str, object]], object]) -> Write:
+        def write(folder: Path) -> Path:
+            data = (XGBOOST / file).read_bytes()
+            document = json.loads(data) if file.endswith(".json") else _plain(ubjson.read(data))
+            edit(document)
+            return _write(folder / "model.json", json.dumps(document).encode())
+
+        return write
+
+    cases = {f"{file}, {name}": writer(file, edit) for file, edits in groups.items() for name, _, edit in edits}
+    head = b"{L" + (7).to_bytes(8, "big") + b"learner"
+    huge = (1 << 60).to_bytes(8, "big")
+    bombs = {
+        "an array of a quintillion": head + b"[$d#L" + huge,
+        "a list of a quintillion": head + b"[#L" + huge,
+        "a text of a quintillion": head + b"SL" + huge,
+        "lists without end": head + b"[" * 1_000_000,
+        "lists without end, JSON": b'{"learner": ' + b"[" * 1_000_000,
+        "a number without end": b'{"learner": ' + b"9" * 1_000_000 + b"}",
+        "a hundred thousand empty trees": b'{"learner": {"gradient_booster": {"model": {"trees": [' + b"{}," * 100_000 + b"{}]}}}}",
+    }
+    return cases | {name: lambda folder, data=data: _write(folder / "model", data) for name, data in bombs.items()}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _lightgbm_files() -> dict[str, Write]:
+    edited = _formats_tests("edited_lightgbm")
+
+    def writer(file: str, edit: Callable[[str], str]) -> Write:
+        return lambda folder: _write(folder / "model.txt", edit((LIGHTGBM / file).read_text()).encode())
+
+    groups = {"three.txt": edited.TREES, "categories.txt": edited.CATEGORIES}
+    cases = {f"{file}, {name}": writer(file, edit) for file, edits in groups.items() for name, _, edit in edits}
+    start = b"tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nlabel_index=0\nmax_feature_idx=0\nobjective=regression\n"
+    start += b"feature_names=a\nfeature_infos=[0:1]\n\n"
+    cases["a million trees of nothing"] = lambda folder: _write(folder / "model.txt", start + b"Tree=0\n" * 1_000_000)
+    cases["a line without end"] = lambda folder: _write(folder / "model.txt", start + b"Tree=0\nleft_child=" + b"1 " * 5_000_000)
+    return cases
+
+
+def _boosters() -> dict[str, Write]:
+    """Pickles whose booster, a model file of its own, was edited."""
+    import numpy as np
+
+    def xgboost(folder: Path) -> Path:
+        data = (XGBOOST / "booster.pkl").read_bytes()
+        array = b"left_children[$l#L"
+        at = data.index(array) + len(array) + 8
+        return _write(folder / "model.pkl", data[:at] + np.array([1 << 30], ">i4").tobytes() + data[at + 4 :])
+
+    def lightgbm(folder: Path) -> Path:
+        data = (LIGHTGBM / "booster.pkl").read_bytes()
+        at = data.index(b"left_child=") + len(b"left_child=")
+        return _write(folder / "model.pkl", data[:at] + b"9" + data[at + 1 :])
+
+    return {"a child far away, XGBoost": xgboost, "a child far away, LightGBM": lightgbm}
+
+
+def _skops() -> dict[str, Write]:  # noqa: C901  # a list of small changes
+    import numpy as np
+    from skops.io import dumps
+
+    def changed(change: Callable[[dict, dict], None], *, packed: int = zipfile.ZIP_STORED, object_type: str = "DictNode") -> Write:
+        def write(folder: Path) -> Path:
+            path = folder / "model.skops"
+            with zipfile.ZipFile(io.BytesIO(dumps(_linear()))) as good:
+                members = {name: good.read(name) for name in good.namelist()}
+            schema = json.loads(members["schema.json"])
+            change(schema, members)
+            members["schema.json"] = json.dumps(schema).encode()
+            with zipfile.ZipFile(path, "w", packed) as out:
+                for name, data in members.items():
+                    out.writestr(name, data.replace(b"MARKER", str(folder / "marker").encode()) if name == "schema.json" else data)
+            return path
+
+        return write
+
+    def attribute(schema: dict, name: str, node: dict) -> None:
+        schema["content"]["content"][name] = node
+
+    def call(module: str, name: str, loader: str = "ConstructorFromReduceNode", text: str = "touch MARKER") -> Callable[[dict, dict], None]:
+        argument = {"__class__": "str", "__module__": "builtins", "__loader__": "JsonNode", "content": json.dumps(text), "is_json": True}
+        args = {"__class__": "tuple", "__module__": "builtins", "__loader__": "TupleNode", "content": [argument]}
+        node = {"__class__": name, "__module__": module, "__loader__": loader, "content": args, "attrs": args}
+        return lambda schema, members: attribute(schema, "coef_", node)
+
+    def held(module: str, name: str) -> Callable[[dict, dict], None]:
+        return lambda schema, members: attribute(
+            schema, "coef_", {"__class__": name, "__module__": module, "__loader__": "FunctionNode"}
+        )
+
+    def keys(schema: dict, members: dict) -> None:
+        types = schema["content"]["key_types"]["content"]
+        types[0] = {"__class__": "system", "__module__": "posix", "__loader__": "TypeNode"}
+
+    def disguised(schema: dict, members: dict) -> None:
+        """The node of a known name, and another one of the same number that comes first."""
+        call("posix", "system")(schema, members)
+        schema["content"]["content"]["coef_"]["__id__"] = 4711
+        attribute(schema, "intercept_", {"__class__": "list", "__module__": "builtins", "__loader__": "ListNode", "content": [], "__id__": 4711})
+
+    def method(schema: dict, members: dict) -> None:
+        node = {"__class__": "LinearRegression", "__module__": "sklearn.linear_model._base", "__loader__": "MethodNode"}
+        attribute(schema, "coef_", node | {"content": {"func": "__reduce__", "obj": json.loads(json.dumps(schema))}})
+
+    def partial(schema: dict, members: dict) -> None:
+        empty = {"__class__": "tuple", "__module__": "builtins", "__loader__": "TupleNode", "content": []}
+        none = {"__class__": "str", "__module__": "builtins", "__loader__": "JsonNode", "content": "null", "is_json": True}
+        function = {"__class__": "system", "__module__": "posix", "__loader__": "FunctionNode"}
+        node = {"__class__": "partial", "__module__": "functools", "__loader__": "PartialNode"}
+        attribute(schema, "coef_", node | {"content": {"func": function, "args": empty, "kwds": none, "namespace": none}})
+
+    def array(data: bytes) -> Callable[[dict, dict], None]:
+        def change(schema: dict, members: dict) -> None:
+            members[next(name for name in members if name.endswith(".npy"))] = data
+
+        return change
+
+    def bomb(schema: dict, members: dict) -> None:
+        members["bomb.npy"] = bytes(200 << 20)
+
+    def objects() -> bytes:
+        out = io.BytesIO()
+        np.save(out, np.asarray([_Command()], object), allow_pickle=True)
+        return out.getvalue()
+
+    def claim() -> bytes:
+        out = io.BytesIO()
+        np.lib.format.write_array_header_1_0(out, {"descr": "<f8", "fortran_order": False, "shape": (1 << 40,)})
+        return out.getvalue()
+
+    nested = io.BytesIO()
+    with zipfile.ZipFile(nested, "w") as inner:
+        inner.writestr("data.npy", objects())
+    return {
+        "constructor that runs a command": changed(call("posix", "system")),
+        "object that is a command": changed(call("subprocess", "Popen", "ObjectNode")),
+        "loss that is a command": changed(call("posix", "system", "LossNode")),
+        "function of the system": changed(held("posix", "system")),
+        "function of numpy that opens files": changed(held("numpy", "load")),
+        "function of joblib": changed(held("joblib", "load")),
+        "getter of operator": changed(call("operator", "attrgetter", "OperatorFuncNode")),
+        "method of an object": changed(method),
+        "partial of a command": changed(partial),
+        "key type that is a command": changed(keys),
+        "two nodes of one number": changed(disguised),
+        "node of an unknown kind": changed(call("builtins", "dict", "QuantileForestNode")),
+        "older protocol": changed(lambda schema, members: schema.update(protocol=0)),
+        "dunder attribute": changed(lambda schema, members: attribute(schema, "__class__", schema["content"]["content"]["coef_"])),
+        "array of pickled objects": changed(array(objects())),
+        "array that is an archive": changed(array(nested.getvalue())),
+        "array that claims terabytes": changed(array(claim())),
+        "200 MiB out of 200 kB": changed(bomb, packed=zipfile.ZIP_DEFLATED),
+    }
+
+
+class _Command:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        import os
+
+        return os.system, ("exit 1",)
+
+
+def _linear() -> object:
+    import numpy as np
+    from sklearn.linear_model import LinearRegression
+
+    return LinearRegression().fit(np.eye(8), np.arange(8.0))
+
+
 def _bundles() -> dict[str, Write]:
     def bundle(text: str, artifact: bytes | None = None) -> Write:
         def write(folder: Path) -> Path:
@@ -200,16 +394,24 @@ def _bundles() -> dict[str, Write]:
     }
 
 
-HOSTILE: dict[str, Callable[[], dict[str, Write]]] = {"pickle": _pickles, "keras": _keras_files, "onnx": _graphs, "bundle": _bundles}
+HOSTILE: dict[str, Callable[[], dict[str, Write]]] = {
+    "pickle": _pickles,
+    "keras": _keras_files,
+    "onnx": _graphs,
+    "xgboost": _xgboost_files,
+    "lightgbm": _lightgbm_files,
+    "booster": _boosters,
+    "bundle": _bundles,
+}
 
 
 def _good() -> dict[str, bytes]:
     import joblib
     import numpy as np
     from onnx import helper
-    from sklearn.linear_model import LinearRegression
+    from skops.io import dumps
 
-    model = LinearRegression().fit(np.eye(8), np.arange(8.0))
+    model = _linear()
     packed = io.BytesIO()
     joblib.dump(model, packed, compress=3)
     ports = [helper.make_tensor_value_info(name, FLOAT, ["n", 3]) for name in "xy"]
@@ -221,6 +423,10 @@ def _good() -> dict[str, bytes]:
         ".hdf5": (KERAS / "sentiment.hdf5").read_bytes(),
         ".keras": (KERAS / "sentiment.keras").read_bytes(),
         ".onnx": made.SerializeToString(),
+        ".skops": dumps(model),
+        ".ubj": (XGBOOST / "binary.ubj").read_bytes(),
+        ".json": (XGBOOST / "three.json").read_bytes(),
+        ".txt": (LIGHTGBM / "three.txt").read_bytes().rstrip(),
     }
 
 

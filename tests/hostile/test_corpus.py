@@ -38,6 +38,11 @@ SAMPLE = [
     ("keras", "Lambda"),
     ("onnx", "data far above"),
     ("onnx", "operator of a library"),
+    ("xgboost", "three.json, a child far away"),
+    ("xgboost", "categories.ubj, a segment outside"),
+    ("lightgbm", "three.txt, a child far away"),
+    ("booster", "a child far away, XGBoost"),
+    ("booster", "a child far away, LightGBM"),
     ("bundle", "trust for what is never trusted"),
     ("bundle", "another digest"),
 ]

@@ -90,6 +90,8 @@ def read(data: bytes) -> Content:
         raise fault("feature_infos holds something else than ranges and categories")
     trees, rest = _trees(lines, features)
     _check_count(header, len(trees), outputs)
+    if b"parameters:" in rest and b"end of parameters" not in rest:
+        raise UnreadableFile(_CUT.format("it ends within its parameters"))
     is_asking = [at for at, info in enumerate(infos) if info[:1] not in (b"[", b"n")]
     categories = _categories(rest, features, is_asking)
     text = tuple(name.decode() for name in names)
@@ -155,7 +157,7 @@ def _trees(lines: Iterator[bytes], features: int) -> tuple[list[bytes], list[byt
         trees.append(lightgbm_trees.check(found, len(trees), features))
         found = {}
         if key != "Tree":
-            return trees, [line, *lines]
+            return trees, [line, *(after.rstrip(b"\r") for after in lines)]
     raise UnreadableFile(_CUT.format("it ends within its trees"))
 
 
@@ -189,7 +191,7 @@ def _categories(rest: list[bytes], features: int, is_asking: list[int]) -> tuple
     if not listed:
         return nothing
     prefix = b"[categorical_feature: "
-    named = next((line.rstrip(b"\r").removeprefix(prefix).removesuffix(b"]") for line in rest if line.startswith(prefix)), b"")
+    named = next((line.removeprefix(prefix).removesuffix(b"]") for line in rest if line.startswith(prefix)), b"")
     at = [int(part) for part in named.split(b",") if part.isdigit() and len(part) < 7]
     chosen = next((places for places in (is_asking, at) if len(places) == len(listed) and max(places) < features), None)
     if chosen is None:
