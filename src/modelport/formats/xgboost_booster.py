@@ -83,7 +83,7 @@ def _trees(model: Mapping[str, Value], features: int, groups: int, attributes: M
     if container is not None:
         out["cats"] = container
     is_moved = is_vector and any("leaf_weights" not in cast("dict[str, Value]", tree) for tree in cast("list[Value]", model["trees"]))
-    notes = ("the leaves of trees with several targets are kept as they are since XGBoost 3.2",) if is_moved else ()
+    notes = ("the leaves of trees with several targets are kept as today's XGBoost keeps them",) if is_moved else ()
     # XGBoost's scikit-learn classes count the trees up to the best round, and leave their mark in a file; a Booster counts all.
     used = best if "scikit_learn" in attributes and best else rounds
     return out, Told("gbtree", count, used, used < rounds, categories, notes)

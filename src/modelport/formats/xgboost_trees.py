@@ -113,7 +113,7 @@ def _read(found: Value, at: int) -> Tree:
 def _vectors(
     found: Mapping[str, Value], at: int, nodes: int, width: int, arrays: Mapping[str, npt.NDArray[np.generic]]
 ) -> dict[str, npt.NDArray[np.generic]]:
-    """Read the leaves of a tree that answers several targets; before XGBoost 3.2 they were kept among the weights of all nodes."""
+    """Read the leaves of a tree that answers several targets; XGBoost 2 kept them among the weights of all nodes."""
     is_leaf = arrays["left_children"] == _LEAF
     count = int(is_leaf.sum())
     if "leaf_weights" not in found:
