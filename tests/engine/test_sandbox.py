@@ -6,6 +6,7 @@ import asyncio
 import importlib.util
 import json
 import platform
+import resource
 import shutil
 import struct
 import sys
@@ -142,6 +143,60 @@ def test_a_manifest_may_open_the_network_and_name_variables(hostile: Callable[..
 
 
 @needs_landlock
+@pytest.mark.parametrize("on_path", ["", ":"])
+def test_nothing_in_the_current_folder_runs_before_the_sandbox(
+    make_bundle: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_path: str
+) -> None:
+    """Python imports from the current folder first, and from there also by an empty entry of PYTHONPATH."""
+    read = """
+        from pathlib import Path
+        class Model:
+            words = Path("words.txt").read_text()
+            def predict(self, x): return x["x"]
+        def load(folder): return Model()
+    """
+    folder = make_bundle(read)
+    (folder / "words.txt").write_text("beside the hook")
+    for name in ("json", "resource", "ctypes", "dataclasses", "glob"):
+        (folder / f"{name}.py").write_text(f"open({str(tmp_path / 'marker')!r}, 'a').write('{name} ')")
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("PYTHONPATH", on_path)
+    confinement = Confinement("require", (folder,), folder=folder)
+
+    async def run() -> list[float]:
+        engine = Engine(Identity("m"), BatchLimits())
+        await engine.start(Pool(PoolSettings(1, {"source": str(folder)}, 1, confinement=confinement), engine))
+        answer = await engine.infer(Columns({"x": np.ones(1)}), None, {}, None)
+        await engine.close()
+        return answer["y"].tolist()
+
+    assert asyncio.run(run()) == [1.0]
+    assert not (tmp_path / "marker").exists()
+
+
+@needs_landlock
+def test_limits_hold_as_well(make_bundle: Callable[..., Path]) -> None:
+    code = """
+        import resource
+        class Model:
+            def predict(self, x):
+                return [float(resource.getrlimit(int(which))[1]) for which in x["x"]]
+        def load(folder): return Model()
+    """
+    folder = make_bundle(code)
+    limits = {resource.RLIMIT_CORE: 0, resource.RLIMIT_NOFILE: 4096}
+
+    async def run() -> list[float]:
+        engine = Engine(Identity("m"), BatchLimits())
+        await engine.start(Pool(PoolSettings(1, {"source": str(folder)}, 1, confinement=Confinement("require", (folder,))), engine))
+        answer = await engine.infer(Columns({"x": np.array(list(limits), float)}), None, {}, None)
+        await engine.close()
+        return answer["y"].tolist()
+
+    assert all(0 <= found <= limit for found, limit in zip(asyncio.run(run()), limits.values(), strict=True))
+
+
+@needs_landlock
 def test_a_worker_leaves_no_folder_behind(hostile: Callable[..., object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
@@ -195,7 +250,7 @@ def test_only_known_variables_reach_a_worker(tmp_path: Path) -> None:
 
 
 def test_a_policy_survives_the_argument_list() -> None:
-    policy = Policy(("/a b", '/"c"'), ("/tmp/x",), network=True, gpu=False, execute=("/usr/bin/python3",))
+    policy = Policy(("/a b", '/"c"'), ("/tmp/x",), network=True, gpu=False, execute=("/usr/bin/python3",), folder="/a b")
     assert Policy.from_json(policy.to_json()) == policy
     assert json.loads(policy.to_json())["network"] is True
 

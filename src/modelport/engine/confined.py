@@ -1,10 +1,11 @@
 """The entry of a sandboxed worker: lock in first, import everything else afterwards.
 
-Started as ``python -m modelport.engine.confined POLICY FD``; POLICY is ``sandbox.Policy`` as JSON.
+Started as ``python -P -m modelport.engine.confined POLICY FD``; POLICY is ``sandbox.Policy`` as JSON.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 
 from modelport.engine.kernel import die_with_parent
@@ -14,7 +15,10 @@ from modelport.engine.sandbox import Policy, enter
 def main() -> None:
     """Enter the sandbox and become a worker."""
     die_with_parent()  # first: the sandbox lets nobody undo it, and so nobody do it
-    level = enter(Policy.from_json(sys.argv[1]))
+    policy = Policy.from_json(sys.argv[1])
+    level = enter(policy)
+    if policy.folder:
+        os.chdir(policy.folder)
     from modelport.engine import worker  # numpy's threads start with its import, and have to be inside
 
     worker.main(int(sys.argv[2]), level)

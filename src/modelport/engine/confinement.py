@@ -11,7 +11,7 @@ import site
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -34,13 +34,17 @@ _SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL")
 
 @dataclass(frozen=True, slots=True)
 class Confinement:
-    """What is asked for. ``read``: paths that the model needs; ``environment``: variables it is given beyond the known ones."""
+    """What is asked for. ``read``: paths that the model needs; ``environment``: variables it is given beyond the known ones.
+
+    ``folder``: where a bundle's code finds the files that it names without a folder.
+    """
 
     setting: Setting = "auto"
     read: tuple[Path, ...] = ()
     environment: tuple[str, ...] = ()
     network: bool = False
     gpu: bool = False
+    folder: Path | None = None
 
     @property
     def exceptions(self) -> str:
@@ -55,11 +59,13 @@ def command(confinement: Confinement, threads: int, place: Path) -> Command:
     Raises: OSError if no folder can be made.
     """
     if confinement.setting == "off":
-        return Command(environment=with_threads(os.environ, threads))
+        return Command(environment=with_threads(os.environ, threads), folder=confinement.folder)
     scratch = Path(tempfile.mkdtemp(prefix="worker-", dir=place))
-    policy = Policy(tuple(str(path.resolve()) for path in confinement.read), (str(scratch),), confinement.network, confinement.gpu)
-    arguments = (sys.executable, "-m", "modelport.engine.confined", policy.to_json())
-    return Command(arguments, with_threads(scrubbed(os.environ, confinement, scratch), threads), scratch)
+    folder = "" if confinement.folder is None else str(confinement.folder)
+    policy = replace(_policy(confinement, confinement.read, scratch), folder=folder)
+    arguments = (sys.executable, "-P", "-m", "modelport.engine.confined", policy.to_json())
+    # It starts in a folder with nothing to import, as an empty entry of PYTHONPATH means the current one.
+    return Command(arguments, with_threads(scrubbed(os.environ, confinement, scratch), threads), scratch, place)
 
 
 def foreign_command(confinement: Confinement, threads: int, place: Path, interpreter: Interpreter) -> Command:
@@ -70,11 +76,14 @@ def foreign_command(confinement: Confinement, threads: int, place: Path, interpr
     scratch = Path(tempfile.mkdtemp(prefix="worker-", dir=place))
     policy = ""
     if confinement.setting != "off":
-        read = (*confinement.read, *interpreter.places, _HERE)
-        paths = tuple(str(path.resolve()) for path in read)
-        policy = Policy(paths, (str(scratch),), confinement.network, confinement.gpu, (str(interpreter.program),)).to_json()
-    arguments = (sys.executable, "-m", "modelport.engine.launcher", policy, str(interpreter.program), str(_HERE / "foreign.py"))
-    return Command(arguments, with_threads(scrubbed(os.environ, confinement, scratch), threads), scratch)
+        held = _policy(confinement, (*confinement.read, *interpreter.places, _HERE), scratch)
+        policy = replace(held, execute=(str(interpreter.program),)).to_json()
+    arguments = (sys.executable, "-P", "-m", "modelport.engine.launcher", policy, str(interpreter.program), str(_HERE / "foreign.py"))
+    return Command(arguments, with_threads(scrubbed(os.environ, confinement, scratch), threads), scratch, place)
+
+
+def _policy(confinement: Confinement, read: tuple[Path, ...], scratch: Path) -> Policy:
+    return Policy(tuple(str(path.resolve()) for path in read), (str(scratch),), confinement.network, confinement.gpu)
 
 
 def with_threads(environment: Mapping[str, str], threads: int) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """The entry of a worker in an old model's own environment: lock in, then become that environment's interpreter.
 
-Started as ``python -m modelport.engine.launcher POLICY INTERPRETER SCRIPT FD``; POLICY is ``sandbox.Policy`` as JSON, or empty for
+Started as ``python -P -m modelport.engine.launcher POLICY INTERPRETER SCRIPT FD``; POLICY is ``sandbox.Policy`` as JSON, or empty for
 none. Landlock and the limits outlast the change of programs, and so does a filter that still allows it; the script itself puts
 the last filter on, which takes programs away, before it imports a library or reads anything of the model.
 """

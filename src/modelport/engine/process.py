@@ -40,12 +40,14 @@ class Owner(Protocol):
 class Command:
     """How a worker is started: the argument list (the socket's file descriptor is appended) and its environment.
 
-    ``scratch``: a folder of its own, removed when it has ended.
+    ``scratch``: a folder of its own, removed when it has ended. ``folder``: the one it starts in, by default the front's.
     """
 
-    arguments: tuple[str, ...] = (sys.executable, "-m", "modelport.engine.worker")
+    # -P: Python would import from the current folder first, and a model's json.py would run before the worker has locked itself in.
+    arguments: tuple[str, ...] = (sys.executable, "-P", "-m", "modelport.engine.worker")
     environment: Mapping[str, str] | None = None
     scratch: Path | None = None
+    folder: Path | None = None
 
 
 class Worker(asyncio.Protocol):
@@ -191,6 +193,7 @@ async def _start(command: Command, fd: int) -> asyncio.subprocess.Process:
         stdin=subprocess.DEVNULL,
         stdout=sys.stderr.fileno() if _has_fileno(sys.stderr) else None,
         env=None if command.environment is None else dict(command.environment),
+        cwd=command.folder,
         start_new_session=True,
     )
 

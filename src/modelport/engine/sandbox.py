@@ -51,7 +51,8 @@ _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.lim
 class Policy:
     """What one worker may do: paths to read (the model, the user's code) and to write (a folder of its own), the network, a GPU.
 
-    ``execute``: another interpreter and what starts it; this one's folders are then no more to be read.
+    ``execute``: another interpreter and what starts it; this one's folders are then no more to be read. ``folder``: the current
+    one, once it is locked in.
     """
 
     read: tuple[str, ...] = ()
@@ -59,6 +60,7 @@ class Policy:
     network: bool = False
     gpu: bool = False
     execute: tuple[str, ...] = ()
+    folder: str = ""
 
     def to_json(self) -> str:
         """Return it as text for a worker's argument list."""
@@ -68,7 +70,7 @@ class Policy:
     def from_json(cls, text: str) -> Policy:
         """Read what ``to_json`` wrote."""
         data = json.loads(text)
-        return cls(tuple(data["read"]), tuple(data["write"]), data["network"], data["gpu"], tuple(data["execute"]))
+        return cls(tuple(data["read"]), tuple(data["write"]), data["network"], data["gpu"], tuple(data["execute"]), data["folder"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,4 +65,5 @@ def confinement(snapshot: Snapshot, settings: Settings) -> Confinement:
     """Return how the workers are held: they read the snapshot, what was too large for it, and what the manifest opens up."""
     opened = snapshot.bundle.manifest.sandbox
     read = (snapshot.folder.path, *snapshot.elsewhere, *(Path(path).expanduser() for path in opened.read))
-    return Confinement(cast("Setting", settings.sandbox), read, opened.environment, opened.network, opened.gpu)
+    folder = snapshot.bundle.root if snapshot.bundle.is_folder else None
+    return Confinement(cast("Setting", settings.sandbox), read, opened.environment, opened.network, opened.gpu, folder)
