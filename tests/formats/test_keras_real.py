@@ -1,65 +1,204 @@
-"""What the converter does not cover goes to Keras itself where that is installed, and says so where it is not."""
+"""What the converter does not cover goes to Keras itself where that is installed and may open it, and says so where not."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
-from modelport.columns import Columns
-from modelport.errors import LoadError, MissingExtra
+from modelport.columns import Array, Columns
+from modelport.errors import LoadError, MissingExtra, ModelError, RefusedFile
 from modelport.formats import keras, keras_real
 from modelport.formats.base import Options
-from modelport.formats.keras_real import KerasPredictor, is_installed
+from modelport.formats.keras_predictor import KerasPredictor
+from modelport.formats.keras_real import KERAS_2, KERAS_3, choose, is_archive, is_by_batch, obstacle, private_copy
 
 FOLDER = Path(__file__).parents[1] / "artifacts" / "keras"
+needs_keras = pytest.mark.skipif(not KERAS_3.is_installed, reason="needs Keras and a backend")
 
 
-@pytest.fixture
-def unconverted(tmp_path: Path) -> Path:
-    """A Keras 3 file with a layer that is Keras's own and not in the table."""
-    path = tmp_path / "net.keras"
-    with zipfile.ZipFile(FOLDER / "dense.keras") as good, zipfile.ZipFile(path, "w") as out:
-        config = json.loads(good.read("config.json"))
-        noise = next(layer for layer in config["config"]["layers"] if layer["class_name"] == "GaussianNoise")
-        noise["class_name"] = "Discretization"
-        noise["config"] = {"name": "bins", "dtype": "float32", "bin_boundaries": [-0.5, 0.0, 0.5]}
-        for member in good.namelist():
-            out.writestr(member, json.dumps(config) if member == "config.json" else good.read(member))
-    return path
+def unpacked(tmp_path: Path, archive: str, name: str) -> Path:
+    with zipfile.ZipFile(FOLDER / f"{archive}.zip") as members:
+        members.extract(name, tmp_path)
+    return tmp_path / name
 
 
-def test_without_keras_the_layer_and_the_cure_are_named(unconverted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def recorded(archive: str, key: str) -> Array:
+    with zipfile.ZipFile(FOLDER / f"{archive}.zip") as members, members.open("expected.npz") as handle, np.load(handle) as arrays:
+        return np.asarray(arrays[key])
+
+
+@pytest.mark.parametrize(("archive", "name", "library"), [("rest_keras3", "bent.keras", "keras"), ("rest_tf2151", "bent.hdf5", "tf_keras")])
+def test_without_keras_the_layer_and_the_cure_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, archive: str, name: str, library: str
+) -> None:
     monkeypatch.setattr(keras_real, "find_spec", lambda _: None)  # as where neither Keras nor a backend can be imported
-    with pytest.raises(MissingExtra, match=r'"bins" \(Discretization\).* is not converted, and Keras, .* pip install'):
-        keras.load(unconverted, Options())
-    report = keras.inspect(unconverted, Options())
+    path = unpacked(tmp_path, archive, name)
+    with pytest.raises(MissingExtra, match=r'"lstm" \(LSTM\) with the activation "gelu" is not converted, and .* pip install'):
+        keras.load(path, Options())
+    report = keras.inspect(path, Options())
     assert report.plan == "none"
-    assert "Discretization" in report.problem
-    assert "modelport[tensorflow]" in report.cure
+    assert "gelu" in report.problem
+    assert report.cure == f"run: pip install 'modelport[tensorflow]', and {library} itself answers"
 
 
-@pytest.mark.skipif(not is_installed(), reason="needs Keras and a backend")
+@needs_keras
 @pytest.mark.slow
-def test_keras_answers_what_is_not_converted(unconverted: Path) -> None:
-    report = keras.inspect(unconverted, Options())
+@pytest.mark.parametrize("name", ["bent.keras", "pictures.hdf5", "both_axes.keras", "precise.keras", "calculated.keras"])
+def test_keras_answers_what_is_not_converted(tmp_path: Path, name: str) -> None:
+    path, network = unpacked(tmp_path, "rest_keras3", name), name.split(".")[0]
+    report = keras.inspect(path, Options())
     assert (report.plan, report.cure) == ("keras", "")
-    predictor = keras.load(unconverted, Options())
+    predictor = keras.load(path, Options())
     assert isinstance(predictor, KerasPredictor)
-    assert predictor.form == "keras"
-    x = np.random.default_rng(1).normal(0, 1, (300, 5)).astype(np.float32)
-    answer = predictor.predict(Columns({predictor.schema.inputs[0].name: x}), None)["prediction"]
-    np.testing.assert_allclose(answer.sum(axis=1), 1, atol=1e-5)
-    alone = predictor.predict(Columns({predictor.schema.inputs[0].name: x[7:8]}), None)["prediction"]
-    np.testing.assert_allclose(alone, answer[7:8], atol=1e-6)
+    assert (predictor.form, predictor.is_row_wise) == ("keras", True)
+    schema = predictor.schema
+    single = len(schema.inputs) == 1
+    feed = {item.name: recorded("rest_keras3", f"{network}/in/{'' if single else item.name}") for item in schema.inputs}
+    wanted = recorded("rest_keras3", f"{network}/out/0")
+    np.testing.assert_allclose(predictor.predict(schema.pack(feed), None)["prediction"], wanted, rtol=1e-6, atol=1e-6)
+    many = {item: np.concatenate([value] * 60) for item, value in feed.items()}
+    answer = predictor.predict(schema.pack(many), ["prediction"])["prediction"]
+    assert len(answer) > predictor.rows
+    np.testing.assert_allclose(answer, np.concatenate([wanted] * 60), rtol=1e-6, atol=1e-6)
+    with pytest.raises(ModelError, match='no output "other"'):
+        predictor.predict(schema.pack(feed), ["other"])
+
+
+@needs_keras
+@pytest.mark.slow
+def test_rows_that_keras_does_not_take_are_the_caller_s_to_compare(tmp_path: Path) -> None:
+    predictor = keras.load(unpacked(tmp_path, "rest_keras3", "bent.keras"), Options())
+    with pytest.raises(ModelError, match="the network fails on these rows"):
+        predictor.predict(Columns({"x": np.ones((2, 5, 9), np.float32)}), None)
+
+
+@needs_keras
+@pytest.mark.slow
+def test_a_file_that_keras_does_not_open_is_told_in_a_sentence(tmp_path: Path) -> None:
+    path = unpacked(tmp_path, "rest_keras3", "bent.keras")
+    with zipfile.ZipFile(path) as good, zipfile.ZipFile(tmp_path / "other.keras", "w") as out:
+        for member in good.namelist():
+            text = good.read(member)
+            out.writestr(member, text.replace(b'"recurrent_initializer"', b'"recurrent_beginning"') if member == "config.json" else text)
+    with pytest.raises(LoadError, match=r"gelu.* is not converted, and keras 3\.[0-9.]+ does not open it"):
+        keras.load(tmp_path / "other.keras", Options())
 
 
 def test_files_of_keras_2_are_never_given_to_keras_3(tmp_path: Path) -> None:
-    with zipfile.ZipFile(FOLDER / "keras224.zip") as archive:
-        archive.extract("stateful.hdf5", tmp_path)
+    path = unpacked(tmp_path, "keras224", "stateful.hdf5")
     with pytest.raises(LoadError, match='"stateful" is not converted'):
-        keras.load(tmp_path / "stateful.hdf5", Options())
-    assert keras.inspect(tmp_path / "stateful.hdf5", Options()).plan == "none"
+        keras.load(path, Options())
+    assert keras.inspect(path, Options()).plan == "none"
+
+
+Spec = dict[str, object]
+
+
+def network(*classes: str, **config: object) -> Spec:
+    return {"class_name": "Sequential", "config": {"layers": [{"class_name": name, "config": config} for name in classes]}}
+
+
+@pytest.mark.parametrize(
+    ("version", "document", "is_archive", "library"),
+    [
+        ("3.15.1", network("LSTM"), True, KERAS_3),
+        ("2.15.0", network("LSTM"), True, KERAS_2),
+        ("2.13.1", network("LSTM"), True, KERAS_2),
+        ("2.4.0", network("LSTM"), False, KERAS_2),
+        ("2.12.0", network("MultiHeadAttention", "Masking"), False, KERAS_2),
+        ("2.8.0", network("MultiHeadAttention"), False, KERAS_2),
+    ],
+)
+def test_the_keras_of_the_file_s_time_may_open_it(version: str, document: Spec, is_archive: bool, library: object) -> None:
+    assert choose(document, version, is_archive=is_archive) == (library, "")
+
+
+@pytest.mark.parametrize(
+    ("version", "document", "is_archive", "why"),
+    [
+        ("2.3.1", network("LSTM"), False, "before TensorFlow 2.4"),
+        ("2.2.4", network("LSTM"), False, "before TensorFlow 2.4"),
+        ("2.12.0", network("LSTM"), True, "archives of TensorFlow 2.12"),
+        ("2.8.0", network("MultiHeadAttention", "Masking"), False, "what attention makes of a mask"),
+        ("2.8.0", network("Embedding", "Attention", mask_zero=True), False, "what attention makes of a mask"),
+        ("3.15.1", network("LSTM", stateful=True), True, "keeps its state"),
+        ("3.15.1", network("Lambda"), True, "not on the list"),
+        ("2.15.0", network("ClassMethod"), False, "not on the list"),
+        (None, network("LSTM"), False, ""),
+        ("3.15.1", {}, True, ""),
+    ],
+)
+def test_no_keras_may_open_it_and_why(version: str | None, document: Spec, is_archive: bool, why: str) -> None:
+    library, found = choose(document, version, is_archive=is_archive)
+    assert library is None
+    assert why in found
+    assert bool(why) == bool(found)
+
+
+@pytest.mark.parametrize(
+    ("item", "why"),
+    [
+        ({"class_name": "Dense", "registered_name": "mine>Dense"}, "registered by other code"),
+        ({"class_name": "Dense", "module": "os"}, "not one of Keras"),
+        ({"class_name": "function", "module": "builtins", "config": "os.system"}, "a function that is not one of Keras"),
+        ({"class_name": "TFOpLambda", "config": {"function": "io.write_file"}}, "'io.write_file' is not on the list"),
+        ({"class_name": "TFOpLambda", "config": "io.write_file"}, "is not on the list"),
+    ],
+)
+def test_a_configuration_that_names_other_code_is_not_given_to_keras(item: Spec, why: str) -> None:
+    assert why in obstacle({"layers": [item]})
+
+
+def test_functions_that_only_compute_may_be_in_a_configuration() -> None:
+    assert obstacle({"class_name": "TFOpLambda", "module": "keras.src.layers.core.tf_op_layer", "config": {"function": "math.add"}}) == ""
+    assert obstacle({"class_name": "Add", "module": "keras.src.ops.numpy", "registered_name": "Add", "config": {}}) == ""
+
+
+@pytest.mark.parametrize(
+    ("item", "is_by"),
+    [
+        ({"class_name": "TextVectorization", "config": {"output_sequence_length": None}}, True),
+        ({"class_name": "TextVectorization", "config": {"output_sequence_length": 4}}, False),
+        ({"class_name": "TextVectorization", "config": {"output_mode": "count"}}, False),
+        ({"class_name": "TFOpLambda", "config": {"function": "math.reduce_mean"}}, True),
+        ({"class_name": "TFOpLambda", "config": {"function": "math.add"}}, False),
+        ({"class_name": "Mean", "module": "keras.src.ops.numpy", "config": {}}, True),
+        ({"class_name": "Add", "module": "keras.src.ops.numpy", "config": {}}, False),
+        ({"class_name": "Dense", "config": "relu"}, False),
+    ],
+)
+def test_rows_are_kept_with_their_company_where_it_may_count(item: Spec, is_by: bool) -> None:
+    assert is_by_batch({"layers": [item]}) is is_by
+
+
+@pytest.mark.parametrize("generation", ["tf284", "tf2151"])
+def test_byte_code_is_refused_before_tf_keras_sees_the_file(tmp_path: Path, generation: str) -> None:
+    """A Lambda among layers that are not converted: tf_keras would run it while it loads an HDF5 file."""
+    path = unpacked(tmp_path, f"rest_{generation}", "bent.hdf5")
+    with h5py.File(path, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        config["config"]["layers"][-1] |= {"class_name": "Lambda", "config": {"name": "dense", "function": ["4wEAAA==", None, None]}}
+        file.attrs["model_config"] = json.dumps(config)
+    with pytest.raises(RefusedFile, match=r'the Lambda layer "dense" holds Python byte code'):
+        keras.load(path, Options())
+    assert keras.inspect(path, Options()).verdict == "refused"
+
+
+@pytest.mark.parametrize("make", [lambda path: None, lambda path: path.write_bytes(b"changed")], ids=["as it is", "changed later"])
+def test_the_copy_is_named_by_its_content_and_stays_what_it_was(tmp_path: Path, make: Callable[[Path], object]) -> None:
+    """TensorFlow 2.12 called HDF5 files .keras, and Keras goes by the name."""
+    path = tmp_path / "old.keras"
+    shutil.copyfile(unpacked(tmp_path, "rest_tf244", "bent.hdf5"), path)
+    with private_copy(path) as folder:
+        make(path)
+        copy = next(Path(folder).iterdir())
+        assert copy.name == "model.h5"
+        assert not is_archive(copy)
+        assert copy.stat().st_size > 1000

@@ -18,7 +18,7 @@ from modelport.schema import Scalar, Schema
 
 Verdict: TypeAlias = Literal["loadable", "needs_trust", "refused"]
 GlobalClass: TypeAlias = Literal["known", "trusted", "dangerous", "unknown", "computed"]
-Plan: TypeAlias = Literal["native", "shimmed", "converted", "keras", "none"]
+Plan: TypeAlias = Literal["native", "shimmed", "converted", "keras", "tf_keras", "none"]
 
 
 @dataclass(frozen=True, slots=True)

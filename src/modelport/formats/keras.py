@@ -15,7 +15,8 @@ from modelport.errors import LoadError, MissingExtra, ModelError, RefusedFile
 from modelport.formats.base import Options, Plan, Report, Step
 from modelport.formats.keras_file import Content, configuration, read
 from modelport.formats.keras_native import NetworkModel
-from modelport.formats.keras_real import KerasPredictor, is_installed, obstacle, private_copy
+from modelport.formats.keras_predictor import KerasPredictor
+from modelport.formats.keras_real import choose, is_archive, is_by_batch, private_copy
 from modelport.formats.keras_real import load as load_real
 from modelport.formats.runtime import Cut, GraphPredictor, Preparation, open_session
 from modelport.forms.keras_onnx.convert import Converted, convert
@@ -73,15 +74,16 @@ def _unconverted(path: Path, error: LoadError, model: str, content: Content | No
     plan: Plan = "none"
     if isinstance(error, NotConverted):
         document, version = configuration(path)
-        if _is_for_keras(document, version):
-            plan = "keras" if is_installed() else "none"
-            cure = "" if is_installed() else "run: pip install 'modelport[tensorflow]', and Keras itself answers"
+        library, why = choose(document, version, is_archive=is_archive(path))
+        problem = _because(problem, why)
+        if library is not None:
+            plan = library.plan if library.is_installed else "none"
+            cure = "" if library.is_installed else f"run: pip install 'modelport[tensorflow]', and {library.plan} itself answers"
     return Report("keras", "keras", version, model, steps=steps, plan=plan, problem=problem, cure=cure)
 
 
-def _is_for_keras(document: Mapping[str, object], version: str | None) -> bool:
-    """Whether Keras itself may open the file: written by Keras 3, as Keras 3 misreads older ones, and of listed classes only."""
-    return bool(document) and (version or "").startswith("3.") and not obstacle(document)
+def _because(problem: str, why: str) -> str:
+    return f"{problem}, and {why}" if why else problem
 
 
 def _steps(content: Content) -> tuple[Step, ...]:
@@ -129,9 +131,12 @@ def load(path: Path, options: Options) -> GraphPredictor | KerasPredictor:
     except NotConverted as error:
         with private_copy(path) as folder:
             copy = next(Path(folder).iterdir())
-            if not _is_for_keras(*configuration(copy)):
-                raise
-            return load_real(copy, error.message.rpartition("; ")[0])
+            document, version = configuration(copy)
+            library, why = choose(document, version, is_archive=is_archive(copy))
+            problem, _, cure = error.message.rpartition("; ")
+            if library is None:
+                raise NotConverted(f"{_because(problem, why)}; {cure}") from error
+            return load_real(copy, library, problem, threads=options.threads, is_by_batch=is_by_batch(document))
 
 
 def _load_converted(path: Path, options: Options) -> GraphPredictor:

@@ -23,6 +23,7 @@ _PLANS = {
     "shimmed": "answers with the library's own code, in a worker process, repaired to answer as on the day it was saved",
     "converted": "answers with ONNX Runtime, on a conversion of the model",
     "keras": "answers with Keras itself, in a worker process",
+    "tf_keras": "answers with tf_keras, the last Keras 2, in a worker process",
     "environment": "answers in an environment of the scikit-learn that wrote it, where --env auto is given",
     "none": "would not load it",
 }

@@ -26,6 +26,7 @@ _LIBRARIES = (
     "h5py",
     "onnxruntime",
     "keras",
+    "tf_keras",
     "tensorflow",
     "torch",
     "jax",

@@ -12,7 +12,9 @@ Runs under Python 3.6 and later. Made in five environments, each its own archive
     python make_keras2.py NAME
     python make_keras2.py cells_NAME networks_cells
 
-The second makes another archive of the networks in networks_cells.py, which Keras 3 (on TensorFlow 2.21) builds as well.
+    python make_keras2.py rest_NAME networks_rest
+
+The others make another archive of the networks in that file, which Keras 3 (on TensorFlow 2.21) builds as well.
 """
 
 import importlib
@@ -49,8 +51,15 @@ def randomise(model):
     model.set_weights(values)
 
 
+def as_fed(x):
+    """Keras 3 takes texts as tensors only."""
+    if isinstance(x, dict):
+        return {key: as_fed(value) for key, value in x.items()}
+    return tf.constant(x.tolist()) if x.dtype == object else x
+
+
 def record(out, name, model, x):
-    y = model.predict(x)
+    y = model.predict(as_fed(x))
     feeds = x if isinstance(x, dict) else {"": x}
     fed = {f"{name}/in/{key}": value for key, value in feeds.items()}
     out.update({key: value.astype("U") if value.dtype == object else value for key, value in fed.items()})

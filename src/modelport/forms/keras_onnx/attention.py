@@ -12,6 +12,8 @@ from modelport.forms.keras_onnx.fields import Settings, damaged, not_converted
 from modelport.forms.keras_onnx.graph import Given, Graph, Tensor
 from modelport.forms.keras_onnx.network import Layer, Network
 
+_MASKS_IGNORED_TO, _MASKS_TAKEN_SINCE = (2, 8), (2, 12)
+"""The versions between which TensorFlow's MultiHeadAttention began to mind the masks of its inputs, as far as it was compared."""
 _FAR_BELOW = -1e9
 """What Keras puts in place of a masked score; where all are masked, all count the same."""
 
@@ -168,10 +170,11 @@ def _head_masks(graph: Graph, layer: Layer, triple: _Triple, given: Given) -> li
     carried = [triple.query.mask, triple.value.mask, triple.key.mask]
     is_masked = any(mask is not None for mask in carried)
     by_hand = bool(given.named.get("attention_mask"))
-    if (is_masked and layer.version.major < 3) or (
-        (is_masked or by_hand) and (3, 0) <= (layer.version.major, layer.version.minor) < (3, 15)
-    ):
+    version = (layer.version.major, layer.version.minor)
+    if (is_masked and _MASKS_IGNORED_TO < version < _MASKS_TAKEN_SINCE) or ((is_masked or by_hand) and (3, 0) <= version < (3, 15)):
         not_converted(f"{layer.title} behind a mask, whose treatment changed from version to version,")
+    if version <= _MASKS_IGNORED_TO:
+        carried = [None, None, None]
     for mask, axes in zip(carried, ((1, 3), (1, 2), (1, 2)), strict=True):
         if mask is not None:
             masks.append(graph.op("Unsqueeze", mask.name, graph.ints(*axes)))
