@@ -215,3 +215,16 @@ def test_json_that_is_no_model_is_unreadable(tmp_path: Path) -> None:
         xgboost_file.read((NEWEST / "binary.ubj").read_bytes()[:-5])
     with pytest.raises(UnreadableFile, match="expected a model"):
         xgboost_file.read(b"[1]")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "path", [NEWEST / "categories.ubj", NEWEST / "classifier.pkl", CASES.ARTIFACTS / "lightgbm" / "4.7.0" / "three.txt"]
+)
+def test_a_locked_in_worker_answers(path: Path) -> None:
+    """Through the throw-away process, the sandbox, and the wire."""
+    from modelport.bundle.folder import open_bundle
+    from modelport.config import resolve
+    from modelport.server import once
+
+    assert once.describe(open_bundle(path), resolve({}, environment={})) == formats.load(path, NONE).schema

@@ -83,9 +83,9 @@ def library_of(symbol: Symbol) -> str:
 
 
 def version_of(scan: Scan, library: str = "scikit-learn") -> str | None:
-    """Return the version that wrote the file, where the library stores it (scikit-learn does, in every estimator)."""
+    """Return the version that wrote the file: scikit-learn stores it in every estimator, the other libraries in none of theirs."""
     versions = {found for node in scan.nodes if isinstance(found := attribute(node, "_sklearn_version"), str)}
-    return min(versions, key=version_key) if versions and library in {"scikit-learn", "xgboost", "lightgbm"} else None
+    return min(versions, key=version_key) if versions and library == "scikit-learn" else None
 
 
 def version_key(version: str) -> tuple[int, ...]:
