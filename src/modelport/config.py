@@ -79,6 +79,12 @@ class Settings:
         kind="choice",
         choices=("auto", "require", "off"),
     )
+    isolation: str = _setting(
+        "auto",
+        "Where models compute: process (workers), inline (in the server itself, from a proven form), auto (inline where there is a form).",
+        kind="choice",
+        choices=("auto", "process", "inline"),
+    )
     load_timeout: float = _setting(
         300.0, "Longest time for a model to load and to predict for the first time.", kind="number", unit="s", minimum=0.1
     )
@@ -89,7 +95,7 @@ class Settings:
         "local", "Where a model of an older scikit-learn runs: local, auto (an environment of its version, made if none is there), or PATH."
     )
     no_cache: bool = _setting(
-        False, "Try the version in a throw-away process even if it has survived one before, and remember nothing.", kind="switch"
+        False, "Try and compile the version anew even if that was done before, and remember nothing.", kind="switch"
     )
     architecture: Path | None = _setting(None, "The architecture JSON of a weights-only Keras file.", kind="path")
 

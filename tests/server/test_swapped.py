@@ -70,7 +70,7 @@ def test_a_worker_that_is_started_later_answers_as_the_first_did(serve: Callable
     saved = saved_model("regressor")
     path = tmp_path / "model.pkl"
     path.write_bytes(saved.path.read_bytes())
-    server = serve(path, "--workers", "1")
+    server = serve(path, "--workers", "1", "--isolation", "process")
     ask = {f"x{at}": [float(value)] for at, value in enumerate(saved.rows[0])}
     before = server.request("/predict", ask)
     assert before[0] == 200
@@ -99,7 +99,7 @@ def test_a_front_that_is_killed_leaves_no_worker_and_what_it_left_is_removed_by_
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     env = {"TMPDIR": str(temporary)}
-    server = serve(saved_model("regressor").path, "--workers", "2", env=env)
+    server = serve(saved_model("regressor").path, "--workers", "2", "--isolation", "process", env=env)
     workers = _children(server.process.pid)
     assert len(workers) == 2
     assert server.stop(signal.SIGKILL) == -signal.SIGKILL

@@ -28,6 +28,7 @@ class Model:
     """A loaded bundle. ``predict`` takes the physical columns of ``schema.layout``; ``warm_up`` holds rows it should take.
 
     ``details``: more facts for ``GET /models``, such as what was repaired in a file of an older library.
+    ``predictor``: what answers alone, None where hooks have a part in it.
     """
 
     schema: Schema
@@ -36,6 +37,7 @@ class Model:
     predict: Predict
     warm_up: tuple[Columns, ...]
     details: Mapping[str, object] = field(default_factory=dict)
+    predictor: Predictor | None = None
 
 
 def load_model(bundle: Bundle, options: Options) -> Model:
@@ -68,7 +70,7 @@ def load_model(bundle: Bundle, options: Options) -> Model:
     is_row_wise = predictor is None or predictor.is_row_wise
     notes = getattr(predictor, "notes", ())
     details = {"plan": "shimmed", "repaired": list(notes)} if notes else {}
-    return Model(schema, form, is_row_wise, predict, _warm_up(bundle, schema), details)
+    return Model(schema, form, is_row_wise, predict, _warm_up(bundle, schema), details, None if bound else predictor)
 
 
 def _match(schema: Schema, own: Schema) -> None:

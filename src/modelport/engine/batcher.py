@@ -23,6 +23,7 @@ class Ticket:
 
     ``done`` is called exactly once, on the loop's thread, after ``result`` or ``error`` is set; never after a cancel.
     ``deadline_s`` is on the loop's monotonic clock; None waits for ever. ``queued_s`` and ``predict_s`` are seconds.
+    ``form``: which arithmetic answered, if it was not the version's usual one.
     """
 
     __slots__ = (
@@ -30,6 +31,7 @@ class Ticket:
         "deadline_s",
         "done",
         "error",
+        "form",
         "is_open",
         "is_queued",
         "outputs",
@@ -55,6 +57,7 @@ class Ticket:
         self.done = done
         self.result: Columns | None = None
         self.error: ModelportError | None = None
+        self.form: str | None = None
         self.is_open = True
         self.is_queued = False
         self.submitted_s = 0.0

@@ -46,7 +46,10 @@ class Listener(Protocol):
 class Executor(Protocol):
     """Where batches are computed: worker processes, or this process."""
 
-    restarts: int
+    @property
+    def restarts(self) -> int:
+        """How often what computes was replaced."""
+        ...
 
     @property
     def is_free(self) -> bool:

@@ -20,7 +20,7 @@ from modelport.columns import Columns
 from modelport.engine.batcher import Batch
 from modelport.engine.executor import Description, Executor, Listener
 from modelport.errors import ModelError, ModelportError
-from modelport.forms.program.form import Form, Predict
+from modelport.forms.program.form import COMPILED, Form, Predict
 from modelport.forms.program.undecided import Undecided
 
 _log = structlog.get_logger(__name__)
@@ -45,6 +45,7 @@ class Inline:
         self._left: deque[Batch] = deque()
         self._thread: ThreadPoolExecutor | None = None
         self._computing: Batch | None = None
+        self._original_form = ""
         self._rows = _MOST_ROWS
         self._is_closing = False
 
@@ -84,7 +85,7 @@ class Inline:
         """Find out how many rows are computed in a millisecond."""
         self._rows = self._rows_in(_LIMIT_S)
         form = self._form
-        return Description(form.schema, "compiled", {"is_row_wise": True, "sandbox": "none needed (data only)", **form.facts})
+        return Description(form.schema, COMPILED, {"is_row_wise": True, "sandbox": "none needed (data only)", **form.facts})
 
     def run(self, batch: Batch) -> None:
         """Compute a batch and tell the engine; a large one on the thread."""
@@ -121,6 +122,8 @@ class Inline:
 
     def answered(self, batch: Batch, answer: Columns, predict_s: float) -> None:
         """Pass on what the original answered."""
+        for ticket in batch.tickets:
+            ticket.form = self._original_form
         self._listener.answered(batch, answer, predict_s)
 
     def failed(self, batch: Batch, error: ModelportError, predict_s: float) -> None:
@@ -190,7 +193,7 @@ class Inline:
         _log.info("starting the original model for rows that its compiled form leaves to it", pid=os.getpid())
         original = self._start_original(self)
         try:
-            await original.start()
+            self._original_form = (await original.start()).form
         except ModelportError as error:
             self._starting = None
             await original.close()

@@ -20,7 +20,7 @@ from modelport.engine import confinement, core
 from modelport.engine.batcher import Batch
 from modelport.engine.confinement import Confinement
 from modelport.engine.executor import Description, Listener
-from modelport.engine.probe import exit_reason, probe, rebuild
+from modelport.engine.probe import Compiled, exit_reason, probe, rebuild
 from modelport.engine.process import Command, Worker
 from modelport.errors import LoadError, ModelError
 from modelport.schema import Schema
@@ -49,7 +49,7 @@ class PoolSettings:
 
 
 class Pool:
-    """The workers of one model version on one front."""
+    """The workers of one model version on one front. ``compiled``: what the probe found of a form, once it is started."""
 
     def __init__(self, settings: PoolSettings, listener: Listener) -> None:
         self._settings = settings
@@ -63,6 +63,7 @@ class Pool:
         self._failures = 0
         self._is_closing = False
         self._folder: PrivateFolder | None = None
+        self.compiled = Compiled()
         self.restarts = 0
 
     @property
@@ -113,7 +114,7 @@ class Pool:
             if ready.done():
                 ready.result()
             if probing.done():
-                probing.result()
+                self.compiled = probing.result()
         finally:
             probing.cancel()
             await asyncio.gather(probing, return_exceptions=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import cast
 
 from modelport import errors
@@ -19,16 +20,26 @@ from modelport.errors import LoadError, ModelError, ModelportError
 _OUT_OF_TIME = -signal.SIGALRM
 
 
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """What the probe found of a form that answers without a worker: its bytes, or why there is none."""
+
+    data: bytes = b""
+    reason: str = ""
+
+
 class _Watch:
     """The owner of one process of which only the first word, or the end without one, matters."""
 
     def __init__(self) -> None:
         self.said: asyncio.Future[Mapping[str, object] | None] = asyncio.get_running_loop().create_future()
+        self.columns: Columns | None = None
 
     def received(self, worker: Worker, header: Mapping[str, object], columns: Columns | None) -> None:
         """Keep the first frame."""
-        del worker, columns
+        del worker
         if not self.said.done():
+            self.columns = columns
             self.said.set_result(header)
 
     def ended(self, worker: Worker) -> None:
@@ -38,8 +49,10 @@ class _Watch:
             self.said.set_result(None)
 
 
-async def probe(command: Callable[[], Command], order: Mapping[str, object]) -> None:
+async def probe(command: Callable[[], Command], order: Mapping[str, object]) -> Compiled:
     """Load and predict in a process of its own, and end it; ``order`` is the frame that tells a worker what to load.
+
+    Returns what it found of a form, if the order asks for one.
 
     Raises: LoadError where the process crashed or hung, and what it says itself stood in the way.
     """
@@ -55,6 +68,8 @@ async def probe(command: Callable[[], Command], order: Mapping[str, object]) -> 
             raise LoadError(_verdict(await worker.exit_code()))
         if said.get("kind") != "ready":
             raise rebuild(cast("Mapping[str, object]", said["error"]))
+        found = watch.columns
+        return Compiled(found["form"].tobytes() if found is not None and "form" in found else b"", str(said.get("no_form", "")))
     finally:
         worker.kill()  # there is nothing in it to keep
         await worker.stop()

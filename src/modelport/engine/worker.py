@@ -16,7 +16,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
-from modelport.bundle.folder import open_bundle
+import numpy as np
+
+from modelport.bundle.compiling import adopt, compile_model, formed
+from modelport.bundle.folder import Bundle, open_bundle
 from modelport.bundle.model import Model, load_model
 from modelport.columns import Array, Columns
 from modelport.engine import core, kernel, sandbox
@@ -24,6 +27,8 @@ from modelport.engine.rehearsal import rehearse
 from modelport.engine.sandbox import Level
 from modelport.errors import LoadError, ModelError, ModelportError, SandboxMissing, public_reason
 from modelport.formats.base import Options
+from modelport.formats.lowering.draft import NotLowered
+from modelport.forms.program.form import dump, load
 
 
 def main(fd: int, level: Level) -> None:
@@ -46,7 +51,8 @@ def _work(sock: socket.socket, request: Mapping[str, object], level: Level) -> N
             raise SandboxMissing(f"--sandbox require: this system cannot hold a worker ({level}); use a newer kernel, or --sandbox auto")
         model = _load(request)
         details = {"is_row_wise": model.is_row_wise, "sandbox": str(level), **model.details}
-        ready = {"kind": "ready", "schema": model.schema.to_dict(), "form": model.form, "details": details}
+        ready: dict[str, object] = {"kind": "ready", "schema": model.schema.to_dict(), "form": model.form, "details": details}
+        compiled = _compile(model, ready) if request.get("is_probe") and request.get("compile") else None
         core.encode(ready)
     except Exception as error:  # noqa: BLE001  # whatever loading raises is told to the front, which reports it
         if is_debug:
@@ -54,7 +60,7 @@ def _work(sock: socket.socket, request: Mapping[str, object], level: Level) -> N
         core.send(sock, {"kind": "failed", "error": _describe(error, LoadError, "loading failed")})
         return
     _give_back_memory()
-    core.send(sock, ready)
+    core.send(sock, ready, compiled)
 
     def predict(columns: Mapping[str, Array], outputs: list[str] | None, params: object) -> Columns:
         del params
@@ -72,13 +78,31 @@ def _load(request: Mapping[str, object]) -> Model:
     is_probe = bool(request.get("is_probe"))
     sandbox.limit_memory()
     bundle = open_bundle(Path(cast("str", request["source"])))
-    model = load_model(bundle, _options(request))
+    model = _model(request, bundle)
     started_s = time.monotonic()
     _warm_up(model)
     if is_probe:
         rehearse(model, time.monotonic() - started_s, is_own_code=bool(bundle.manifest.hooks))
     sandbox.lift_memory_limit()
     return model
+
+
+def _compile(model: Model, ready: dict[str, object]) -> dict[str, Array] | None:
+    """Return the model's proven form as the bytes of a column, or note in ``ready`` why there is none."""
+    try:
+        return {"form": np.frombuffer(dump(compile_model(model)), np.uint8)}
+    except NotLowered as reason:
+        ready["no_form"] = str(reason)
+        return None
+
+
+def _model(request: Mapping[str, object], bundle: Bundle) -> Model:
+    def original() -> Model:
+        return load_model(bundle, _options(request))
+
+    if request.get("form") and not request.get("is_probe"):
+        return formed(load(Path(cast("str", request["form"])).read_bytes()), original)
+    return adopt(original()) if request.get("adopt") and not request.get("is_probe") else original()
 
 
 def _predict(model: Model, rows: Columns, outputs: list[str] | None) -> Columns:

@@ -95,7 +95,8 @@ class Predictions:
         predict_us = int(ticket.predict_s * 1e6 + 0.5)
         encode_us = int((ended_s - encoding_s) * 1e6 + 0.5)
         known = MILLISECONDS.get
-        payload = self._head % (
+        head = self._head if ticket.form is None else predict_head(self._engine.version, ticket.form)
+        payload = head % (
             request.id,
             known(decode_us) or milliseconds(decode_us),
             known(queue_us) or milliseconds(queue_us),

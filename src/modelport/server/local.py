@@ -30,7 +30,7 @@ from modelport.http.app import App, build
 from modelport.http.limits import HttpLimits
 from modelport.server.environments import place
 from modelport.server.proven import is_proven, key_of, mark
-from modelport.server.workers import Staff, cores, options, pool
+from modelport.server.workers import Staff, cores, executor, options
 from modelport.telemetry import logs
 
 _log = structlog.get_logger(__name__)
@@ -74,7 +74,7 @@ def _serve_snapshots(snapshots: Sequence[Snapshot], settings: Settings, announce
             mark(key)
         announce(service)
 
-    _run(_serve(list(zip(snapshots, staff, strict=True)), settings, live))
+    _run(_serve(list(zip(snapshots, staff, keys, strict=True)), settings, live))
 
 
 def _run(main: Coroutine[object, object, None]) -> None:
@@ -86,18 +86,20 @@ def _run(main: Coroutine[object, object, None]) -> None:
     uvloop.run(main)
 
 
-async def _serve(placed: Sequence[tuple[Snapshot, Staff]], settings: Settings, announce: Announce) -> None:
+async def _serve(placed: Sequence[tuple[Snapshot, Staff, str]], settings: Settings, announce: Announce) -> None:
     loop = asyncio.get_running_loop()
     models = Models()
-    engines = [_engine(snapshot.bundle, settings, is_only=len(placed) == 1) for snapshot, _ in placed]
+    engines = [_engine(snapshot.bundle, settings, is_only=len(placed) == 1) for snapshot, _, _ in placed]
     for engine in engines:
         models.add(engine)
     app = build(models, _limits(settings))
     stopping = _signals(loop)
     server = await _listen(loop, app, settings)
     try:
-        pools = [pool(snapshot, engine, settings, staff) for (snapshot, staff), engine in zip(placed, engines, strict=True)]
-        loading = asyncio.gather(*(engine.start(workers) for engine, workers in zip(engines, pools, strict=True)))
+        executors = [
+            executor(snapshot, engine, settings, staff, key) for (snapshot, staff, key), engine in zip(placed, engines, strict=True)
+        ]
+        loading = asyncio.gather(*(engine.start(each) for engine, each in zip(engines, executors, strict=True)))
         if await _either(loading, stopping):
             host, port = server.sockets[0].getsockname()[:2]
             announce(Live(_url(settings, host, port), engines))

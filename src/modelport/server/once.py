@@ -18,10 +18,12 @@ from modelport.columns import Columns, concat
 from modelport.config import Settings
 from modelport.engine.batcher import BatchLimits
 from modelport.engine.engine import Engine
-from modelport.engine.executor import Identity
+from modelport.engine.executor import Executor, Identity
 from modelport.schema import Schema
+from modelport.server import kept
 from modelport.server.environments import Place, place
-from modelport.server.workers import Staff, options, pool
+from modelport.server.proven import key_of
+from modelport.server.workers import Staff, executor, options, pool
 from modelport.telemetry import logs
 from modelport.wire.base import Call
 from modelport.wire.native import codec
@@ -68,13 +70,22 @@ async def _predict(snapshot: Snapshot, settings: Settings, ask: Ask, where: Plac
         return codec(engine.schema).encode(concat(answers), call)
 
 
+def _executor(snapshot: Snapshot, engine: Engine, settings: Settings, where: Place) -> Executor:
+    """Return what ``serve`` would answer from: the form that it kept, or a worker that makes one, so that the bytes are the same."""
+    key = key_of(snapshot, settings)
+    staff = Staff(1, where, is_probed=False, is_formed=settings.isolation != "process")
+    if kept.find(key) is not None:
+        return executor(snapshot, engine, settings, staff, key)
+    return pool(snapshot, engine, settings, staff)
+
+
 @asynccontextmanager
 async def _engine(snapshot: Snapshot, settings: Settings, where: Place) -> AsyncIterator[Engine]:
     logs.configure("json" if settings.log_format == "json" else "text", "debug" if settings.debug else "warning")
     manifest = snapshot.bundle.manifest
     limits = BatchLimits(max_rows=manifest.batch.max_rows, is_batched=manifest.batch.is_enabled, max_queued_rows=settings.max_rows)
     engine = Engine(Identity(manifest.name, manifest.version), limits)
-    await engine.start(pool(snapshot, engine, settings, Staff(1, where, is_probed=False)))
+    await engine.start(_executor(snapshot, engine, settings, where))
     try:
         yield engine
     finally:

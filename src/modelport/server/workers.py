@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
 from modelport.bundle.snapshot import Snapshot
 from modelport.config import Settings
+from modelport.engine.adopting import Adopting, Adoption, Isolation
 from modelport.engine.confinement import Confinement, Setting
-from modelport.engine.executor import Listener
+from modelport.engine.executor import Executor, Listener
+from modelport.engine.inline import Inline
 from modelport.engine.pool import Pool, PoolSettings
+from modelport.engine.probe import Compiled
+from modelport.errors import LoadError
 from modelport.formats.base import Options
+from modelport.forms.program.form import Form, load, open_form
+from modelport.server import kept
 from modelport.server.environments import HERE, Place
 
 
@@ -29,11 +35,55 @@ def options(settings: Settings) -> Options:
 
 @dataclass(frozen=True, slots=True)
 class Staff:
-    """How many workers a bundle gets, where they run, and whether a throw-away process goes first."""
+    """How many workers a bundle gets, where they run, and whether a throw-away process goes first.
+
+    ``is_formed``: whether the workers answer from the model's form, which is in the file ``form`` or is to be made by each.
+    """
 
     workers: int
     place: Place = HERE
     is_probed: bool = True
+    is_formed: bool = False
+    form: Path | None = None
+
+
+def executor(snapshot: Snapshot, listener: Listener, settings: Settings, staff: Staff, key: str) -> Executor:
+    """Return what will compute the version: the form that was kept for it, or workers that look for one.
+
+    ``key``: of the version, for what is kept between starts.
+    """
+    if staff.place.interpreter is not None:
+        return pool(snapshot, listener, settings, staff)
+
+    def original(passed_on: Listener) -> Pool:
+        return pool(snapshot, passed_on, settings, replace(staff, workers=1, is_probed=False))
+
+    found = None if staff.is_probed else kept.find(key)
+    form = _form(found)
+    is_inline = settings.isolation != "process"
+    if form is not None and is_inline:
+        return Inline(form, open_form(form), listener, original)
+    if form is not None and found is not None:
+        path = snapshot.folder.path / "form"
+        path.write_bytes(found.data)
+        return pool(snapshot, listener, settings, replace(staff, is_formed=True, form=path))
+    staff = replace(staff, is_probed=staff.is_probed or found is None or bool(found.data), is_formed=not is_inline)
+    workers = pool(snapshot, listener, settings, staff)
+    isolation = cast("Isolation", settings.isolation)
+    known = found if found is not None and not staff.is_probed else Compiled()
+    return Adopting(workers, Adoption(listener, original, lambda made: kept.keep(key, made), isolation, known))
+
+
+def _form(found: Compiled | None) -> Form | None:
+    """Return the form that was kept, None where there is none, or it no longer holds and is to be made anew."""
+    if found is None or not found.data:
+        return None
+    try:
+        form = load(found.data)
+        open_form(form)
+    except LoadError:
+        return None
+    return form
 
 
 def pool(snapshot: Snapshot, listener: Listener, settings: Settings, staff: Staff) -> Pool:
@@ -48,6 +98,9 @@ def pool(snapshot: Snapshot, listener: Listener, settings: Settings, staff: Staf
         "code": [str(path) for path in given.code],
         "architecture": None if given.architecture is None else str(given.architecture),
         "debug": settings.debug,
+        "compile": is_here,
+        "adopt": staff.is_formed and is_here,
+        "form": None if staff.form is None else str(staff.form),
     }
     asked = PoolSettings(
         workers,

@@ -17,6 +17,8 @@ from modelport.forms.program.steps import Plain, Program, Step
 from modelport.schema import Schema
 
 Predict = Callable[[Columns, Sequence[str] | None], Columns]
+COMPILED = "compiled"
+"""What ``x-model-form`` says of answers that a form gave."""
 _HEAD = b"modelport form 1\n"
 _LENGTH_BYTES = 8
 _TRIAL, _EXPECTED = "trial", "expected"

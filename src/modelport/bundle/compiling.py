@@ -1,0 +1,112 @@
+"""A loaded model turned into a form that needs neither its library nor a worker, if it is proven to answer the same.
+
+A worker may answer from a form, too: then the library is only loaded for rows that the form leaves to the original.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import cast
+
+from modelport.bundle.model import Model
+from modelport.columns import Columns, concat
+from modelport.errors import LoadError, ModelportError
+from modelport.formats.base import Predictor
+from modelport.formats.lowering.draft import NotLowered
+from modelport.forms.parity import prove
+from modelport.forms.program.compiled import make_ready
+from modelport.forms.program.form import COMPILED, Form, bind, open_form
+from modelport.forms.program.steps import Program
+from modelport.forms.program.undecided import Undecided
+from modelport.forms.trials import trials
+
+_LARGEST_BYTES = 1 << 30
+_TRIAL_ROWS = 64
+
+
+def compile_model(model: Model) -> Form:
+    """Return the model's form, proven against the model itself.
+
+    Raises: NotLowered with the reason where it has none. Cost: some hundred predictions, with the original's.
+    """
+    predictor = model.predictor
+    if predictor is None:
+        raise NotLowered("hooks of its own have a part in the answer")
+    if not model.is_row_wise:
+        raise NotLowered("its rows are not independent of each other")
+    lower = getattr(predictor, "lower", None)
+    if lower is None:
+        raise NotLowered("files of its format have no other form")
+    program = _program(cast("Callable[[], Program]", lower))
+    own = predictor.schema
+    evidence = prove(predictor.predict, make_ready(program), own, program)
+    if evidence.problem:
+        raise NotLowered(f"its form was not proven: {evidence.problem}")
+    trial, expected = _trial(model, program, predictor)
+    facts = {"rows_compared": evidence.rows, "largest_difference": evidence.difference}
+    return Form(model.schema, own, program, trial, expected, facts)
+
+
+def formed(form: Form, load: Callable[[], Model]) -> Model:
+    """Return a model that answers from a form; ``load`` brings the original where the form leaves rows to it.
+
+    Raises: LoadError where the form does not hold.
+    """
+    predict, original = open_form(form), list[Model]()
+
+    def answer(columns: Columns, outputs: Sequence[str] | None) -> Columns:
+        try:
+            return predict(columns, outputs)
+        except Undecided:
+            if not original:
+                original.append(load())
+            return original[0].predict(columns, outputs)
+
+    warm_up = (form.trial.slice(0, 1),)
+    return Model(form.schema, COMPILED, True, answer, warm_up, dict(form.facts))
+
+
+def adopt(model: Model) -> Model:
+    """Return the model answering from its own form, or as it is where it has none."""
+    try:
+        made = formed(compile_model(model), lambda: model)
+    except (NotLowered, LoadError) as reason:
+        return replace(model, details={**model.details, "no_form": str(reason)})
+    return replace(made, details={**model.details, **made.details}, warm_up=model.warm_up)
+
+
+def _program(lower: Callable[[], Program]) -> Program:
+    try:
+        program = lower()
+        make_ready(program)
+    except (NotLowered, LoadError) as error:
+        raise NotLowered(str(error)) from error
+    except Exception as error:  # attributes of other versions and of users' own classes may be anything
+        raise NotLowered(f"its form could not be read ({type(error).__name__})") from error
+    if program.nbytes > _LARGEST_BYTES:
+        raise NotLowered(f"its form would take {program.nbytes >> 20} MB")
+    return program
+
+
+def _trial(model: Model, program: Program, predictor: Predictor) -> tuple[Columns, Columns]:
+    """Return rows of the model's own layout with the original's answers, which the form must give again whenever it is opened."""
+    form = bind(program, model.schema, predictor.schema)
+    rows: list[Columns] = []
+    for columns in trials(model.schema, program):
+        for at in range(min(columns.rows, _TRIAL_ROWS)):
+            row = columns.slice(at, at + 1)
+            try:
+                form(row, None)
+                model.predict(row, None)
+            except (Undecided, ModelportError):
+                continue
+            rows.append(row)
+            if len(rows) == _TRIAL_ROWS:
+                break
+        if len(rows) == _TRIAL_ROWS:
+            break
+    if not rows:
+        raise NotLowered("no rows were found that both answer")
+    together = concat(rows)
+    return together, concat([model.predict(together, None)])

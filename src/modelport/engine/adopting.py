@@ -1,0 +1,119 @@
+"""From workers to a compiled form: the version starts in worker processes, and where the probe finds a form, that one answers.
+
+The workers then end, and with them the memory of the model's library. Where there is no form, the workers stay, and
+``GET /models`` says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+import structlog
+
+from modelport.engine.batcher import Batch
+from modelport.engine.executor import Description, Executor, Listener
+from modelport.engine.inline import Inline, StartOriginal
+from modelport.engine.pool import Pool
+from modelport.engine.probe import Compiled
+from modelport.errors import LoadError
+from modelport.forms.program.form import load, open_form
+
+_log = structlog.get_logger(__name__)
+
+Isolation: TypeAlias = Literal["auto", "process", "inline"]
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """What is done with a form: who is told of batches, how the original is started, who keeps the form for the next start.
+
+    ``isolation``: "inline" and "auto" answer from it in this process, "process" lets the workers do so by themselves;
+    with "inline" a version without a form does not start. ``known``: what an earlier start found.
+    """
+
+    listener: Listener
+    start_original: StartOriginal
+    keep: Callable[[Compiled], None]
+    isolation: Isolation = "auto"
+    known: Compiled = Compiled()
+
+
+class Adopting:
+    """An executor that is a pool first, and an inline one afterwards if it can be."""
+
+    def __init__(self, pool: Pool, adoption: Adoption) -> None:
+        self._pool = pool
+        self._adoption = adoption
+        self._inner: Executor = pool
+
+    async def start(self) -> Description:
+        """Start the pool; then, if there is a form, the inline executor, and end the pool.
+
+        Raises: what stops the pool; LoadError where a form is required and there is none.
+        """
+        described = await self._pool.start()
+        adoption = self._adoption
+        found = self._pool.compiled
+        if found == Compiled():  # not probed
+            found = adoption.known
+        else:
+            adoption.keep(found)
+        if adoption.isolation == "inline" and not found.data:
+            reason = found.reason or "no form was looked for"
+            raise LoadError(f"--isolation inline: {reason}; leave the flag out, and worker processes answer")
+        if not found.data or adoption.isolation == "process":
+            return replace(described, details={**described.details, "no_form": found.reason}) if found.reason else described
+        try:
+            form = load(found.data)
+            inline = Inline(form, open_form(form), adoption.listener, adoption.start_original)
+        except LoadError as error:  # the workers answer just as well
+            _log.warning("the compiled form cannot be used", reason=error.message)
+            return described
+        described = await inline.start()
+        self._inner = inline
+        await self._pool.close()
+        return described
+
+    @property
+    def restarts(self) -> int:
+        """How often a worker was replaced."""
+        return self._inner.restarts
+
+    @property
+    def is_free(self) -> bool:
+        """Whether a batch would be started at once."""
+        return self._inner.is_free
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether anything can compute at the moment."""
+        return self._inner.is_alive
+
+    @property
+    def is_recovering(self) -> bool:
+        """Whether a replacement is on its way."""
+        return self._inner.is_recovering
+
+    @property
+    def pids(self) -> list[int]:
+        """Processes of its own."""
+        return self._inner.pids
+
+    @property
+    def memory_bytes(self) -> int:
+        """Resident memory of those."""
+        return self._inner.memory_bytes
+
+    def run(self, batch: Batch) -> None:
+        """Compute a batch."""
+        self._inner.run(batch)
+
+    def abandon(self, batch: Batch) -> None:
+        """Stop computing a batch nobody waits for."""
+        self._inner.abandon(batch)
+
+    async def close(self) -> None:
+        """End everything."""
+        await self._inner.close()
