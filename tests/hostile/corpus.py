@@ -248,7 +248,7 @@ def _skops() -> dict[str, Write]:  # noqa: C901  # a list of small changes
     import numpy as np
     from skops.io import dumps
 
-    def changed(change: Callable[[dict, dict], None], *, packed: int = zipfile.ZIP_STORED, object_type: str = "DictNode") -> Write:
+    def changed(change: Callable[[dict, dict], None], *, packed: int = zipfile.ZIP_STORED) -> Write:
         def write(folder: Path) -> Path:
             path = folder / "model.skops"
             with zipfile.ZipFile(io.BytesIO(dumps(_linear()))) as good:
@@ -273,9 +273,7 @@ def _skops() -> dict[str, Write]:  # noqa: C901  # a list of small changes
         return lambda schema, members: attribute(schema, "coef_", node)
 
     def held(module: str, name: str) -> Callable[[dict, dict], None]:
-        return lambda schema, members: attribute(
-            schema, "coef_", {"__class__": name, "__module__": module, "__loader__": "FunctionNode"}
-        )
+        return lambda schema, members: attribute(schema, "coef_", {"__class__": name, "__module__": module, "__loader__": "FunctionNode"})
 
     def keys(schema: dict, members: dict) -> None:
         types = schema["content"]["key_types"]["content"]
@@ -285,7 +283,14 @@ def _skops() -> dict[str, Write]:  # noqa: C901  # a list of small changes
         """The node of a known name, and another one of the same number that comes first."""
         call("posix", "system")(schema, members)
         schema["content"]["content"]["coef_"]["__id__"] = 4711
-        attribute(schema, "intercept_", {"__class__": "list", "__module__": "builtins", "__loader__": "ListNode", "content": [], "__id__": 4711})
+        attribute(
+            schema, "intercept_", {"__class__": "list", "__module__": "builtins", "__loader__": "ListNode", "content": [], "__id__": 4711}
+        )
+
+    def dunder(schema: dict, members: dict) -> None:
+        attribute(schema, "__class__", schema["content"]["content"]["coef_"])
+        types = schema["content"]["key_types"]["content"]
+        types.append(types[0])
 
     def method(schema: dict, members: dict) -> None:
         node = {"__class__": "LinearRegression", "__module__": "sklearn.linear_model._base", "__loader__": "MethodNode"}
@@ -334,7 +339,7 @@ def _skops() -> dict[str, Write]:  # noqa: C901  # a list of small changes
         "two nodes of one number": changed(disguised),
         "node of an unknown kind": changed(call("builtins", "dict", "QuantileForestNode")),
         "older protocol": changed(lambda schema, members: schema.update(protocol=0)),
-        "dunder attribute": changed(lambda schema, members: attribute(schema, "__class__", schema["content"]["content"]["coef_"])),
+        "dunder attribute": changed(dunder),
         "array of pickled objects": changed(array(objects())),
         "array that is an archive": changed(array(nested.getvalue())),
         "array that claims terabytes": changed(array(claim())),
@@ -401,13 +406,13 @@ HOSTILE: dict[str, Callable[[], dict[str, Write]]] = {
     "xgboost": _xgboost_files,
     "lightgbm": _lightgbm_files,
     "booster": _boosters,
+    "skops": _skops,
     "bundle": _bundles,
 }
 
 
 def _good() -> dict[str, bytes]:
     import joblib
-    import numpy as np
     from onnx import helper
     from skops.io import dumps
 

@@ -35,6 +35,7 @@ FORMATS: tuple[Format, ...] = (
     Format("pickle", (".pkl", ".pickle", ".joblib", ".sav", ".model"), "modelport.formats.pickled", "sklearn", "code"),
     Format("keras", (".hdf5", ".h5", ".keras"), "modelport.formats.keras", "keras", "data"),
     Format("onnx", (".onnx",), "modelport.formats.onnx", "onnx", "data"),
+    Format("skops", (".skops",), "modelport.formats.skops", "skops", "code"),
     Format("xgboost", (".ubj", ".json", ".model"), "modelport.formats.xgboost", "xgboost", "data"),
     Format("lightgbm", (".txt", ".lgb", ".model"), "modelport.formats.lightgbm", "lightgbm", "data"),
 )

@@ -26,11 +26,11 @@ _FOREIGN = (
     (b"zf0x", "was written by joblib before 0.10, whose format is not read; load it there with joblib and save it with a newer one"),
 )
 _UBJSON = b"{L\x00\x00\x00\x00\x00\x00\x00\x07"  # an object whose first key has seven letters: learner, or version
-_EXPECTED = "expected a pickle or joblib file, Keras .hdf5/.h5/.keras, ONNX, XGBoost .json/.ubj, or LightGBM text"
+_EXPECTED = "expected a pickle or joblib file, Keras .hdf5/.h5/.keras, ONNX, skops, XGBoost .json/.ubj, or LightGBM text"
 
 
 def kind_of(path: Path) -> str:
-    """Return the name of the format, "pickle", "keras", "onnx", "xgboost" or "lightgbm", that the file's content has.
+    """Return the name of the format, "pickle", "keras", "onnx", "skops", "xgboost" or "lightgbm", that the file's content has.
 
     Raises: UnreadableFile, saying what was found, if it has none of them.
     """
@@ -78,10 +78,10 @@ def _kind_of_zip(path: Path) -> str:
         raise RefusedFile(f"{path.name}: two members of the archive have the same name; no library writes that")
     if "config.json" in names and any(name.endswith(".weights.h5") for name in names):
         return "keras"
+    if "schema.json" in names:
+        return "skops"
     if any(name.endswith("data.pkl") for name in names):
         found = "a PyTorch file, which this version does not serve; export it to ONNX"
-    elif "schema.json" in names:
-        found = "a skops file, which this version does not serve; save the estimator with joblib"
     elif any(name.endswith(".npy") for name in names):
         found = "a numpy .npz archive, not a model; give the file of the fitted estimator"
     else:

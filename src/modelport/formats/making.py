@@ -141,7 +141,7 @@ def _build(m: Machine) -> None:
     if target.is_built:
         raise RefusedFile(f"the pickle fills the same {target.maker.dotted} twice (byte {at}); picklers do it once")
     if target.maker.kind == "known":
-        _check_state(target, state)
+        check_state(target, state)
     target.state, target.is_built = state, True
     if target.maker.dotted == DTYPE and target.dtype is not None:
         target.dtype = arrays.built_dtype(target.dtype, state)
@@ -151,7 +151,8 @@ def _build(m: Machine) -> None:
         m.built.append(target)
 
 
-def _check_state(node: Node, state: Symbol) -> None:
+def check_state(node: Node, state: Symbol) -> None:
+    """Raise RefusedFile for a state that an object of a listed class may not be filled with."""
     if problem := state_fault(node.maker.dotted, node.args, state):
         raise RefusedFile(f"the pickle makes a {node.maker.dotted} {problem}")
     is_slotted = isinstance(state, tuple) and len(state) == 2

@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib
 import io
 import pickle
-import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -24,10 +23,12 @@ from modelport.formats.boosted_pickles import tell
 from modelport.formats.foretold import foretell
 from modelport.formats.held import check_estimator
 from modelport.formats.making import WRAPPERS
+from modelport.formats.objections import cures, file_reader, needs, unknown
 from modelport.formats.older.notes import notes
 from modelport.formats.older.remains import stand_in
+from modelport.formats.own import import_own
 from modelport.formats.scan import Scan, scan
-from modelport.formats.summary import attribute, summarize
+from modelport.formats.summary import summarize
 from modelport.formats.symbols import Block, Ref, Stream
 
 _EXTRAS = {"sklearn": "sklearn", "joblib": "sklearn", "scipy": "sklearn", "pandas": "table"}
@@ -58,9 +59,9 @@ def inspect(path: Path, options: Options) -> Report:
     )
     if refusal := found.refusal or boosters.refusal:
         return replace(report, verdict="refused", plan="none", problem=refusal, cure=_refusal_cure(found))
-    if unknown := _unknown(found):
-        return replace(report, verdict="needs_trust", plan="none", problem=_needs(unknown), cure=_cures(unknown))
-    if problem := _file_reader(found):
+    if missing := unknown(found):
+        return replace(report, verdict="needs_trust", plan="none", problem=needs(missing), cure=cures(missing))
+    if problem := file_reader(found):
         return replace(report, verdict="refused", plan="none", problem=problem)
     if problem := _skew(found):
         return replace(report, problem=problem, plan="none", environment=told.library_version or "")
@@ -98,9 +99,9 @@ def _read(path: Path, options: Options) -> tuple[object, tuple[str, ...]]:
     found = _scan(path, content.data, options, file_bytes=content.size_bytes if content.compression else None)
     if found.refusal:
         raise RefusedFile(f"{path.name}: {found.refusal}")
-    if unknown := _unknown(found):
-        raise NeedsTrust(f"{path.name}: {_needs(unknown)}; {_cures(unknown)}")
-    if problem := _file_reader(found):
+    if missing := unknown(found):
+        raise NeedsTrust(f"{path.name}: {needs(missing)}; {cures(missing)}")
+    if problem := file_reader(found):
         raise RefusedFile(f"{path.name}: {problem}")
     if problem := _skew(found):
         raise LoadError(f"{path.name}: {problem}")
@@ -124,30 +125,6 @@ def _scan(path: Path, data: bytes, options: Options, *, file_bytes: int | None =
     return found
 
 
-def _unknown(found: Scan) -> list[Ref]:
-    return [ref for ref in found.refs if ref.kind == "unknown"]
-
-
-def _needs(unknown: Sequence[Ref]) -> str:
-    names = ", ".join(ref.dotted for ref in unknown[:10])
-    more = f" and {len(unknown) - 10} more" if len(unknown) > 10 else ""
-    return f"the file needs {names}{more}, which {'is' if len(unknown) == 1 else 'are'} not on the list of names known to be safe"
-
-
-def _cures(unknown: Sequence[Ref]) -> str:
-    own = [ref.dotted for ref in unknown if not sources.is_installed(ref.module)]
-    installed = [ref.dotted for ref in unknown if sources.is_installed(ref.module)]
-    cures = []
-    if own:
-        cures.append(
-            f"give the file or folder whose source defines {', '.join(own[:5])} with --code PATH, "
-            "or write a stub to fill in with `modelport inspect FILE --stub DIR`"
-        )
-    if installed:
-        cures.append("if you trust where the file comes from, add " + " ".join(f"--trust {name}" for name in installed[:5]))
-    return " and ".join(cures)
-
-
 def _refusal_cure(found: Scan) -> str:
     if any(ref.module.startswith(_CLOUDPICKLE) for ref in found.refs):
         return "it holds code, saved by cloudpickle; put that code in a module, save with pickle or joblib, and load with --code PATH"
@@ -160,15 +137,6 @@ def _skew(found: Scan) -> str:
 
 def _notes(found: Scan) -> tuple[str, ...]:
     return notes(found, versions.older(found, versions.installed()))
-
-
-def _file_reader(found: Scan) -> str:
-    """A vectorizer may take file names instead of texts; served, it would open any file that a request names."""
-    for node in found.nodes:
-        taken = attribute(node, "input")
-        if taken in ("filename", "file") and node.maker.module == "sklearn.feature_extraction.text":
-            return f"its {node.maker.name} takes file names (input={taken!r}), which a server must not open; fit it on the texts themselves"
-    return ""
 
 
 class _Loader:
@@ -199,7 +167,7 @@ class _Loader:
         if self.made is not None and (instead := stand_in(ref.dotted, self.made)) is not None:
             return instead
         own = sources.find(ref.module, ref.name, self._code) if ref.kind == "trusted" else None
-        home = _import_own(*own) if own else importlib.import_module(ref.module)
+        home = import_own(*own) if own else importlib.import_module(ref.module)
         try:
             return getattr(home, ref.name)
         except AttributeError as error:
@@ -243,19 +211,6 @@ def _prepare(data: bytes, stream: Stream) -> bytes:
         head, parts[0] = data[stream.start : stream.start + 2], parts[0][2:]
     size = sum(len(part) for part in parts)
     return b"".join([head, b"\x95", size.to_bytes(8, "little"), *parts])
-
-
-def _import_own(module: str, folder: Path) -> object:
-    """Import a module of the user's from its folder; the folder goes last on the path, so it can shadow nothing."""
-    place = str(folder.resolve())
-    if place not in sys.path:
-        sys.path.append(place)
-        importlib.invalidate_caches()
-    found = importlib.import_module(module)
-    origin = Path(getattr(found, "__file__", None) or "/").resolve()
-    if not origin.is_relative_to(place):
-        raise LoadError(f"the module {module} of --code {folder} has the name of an installed one; rename it and save the model again")
-    return found
 
 
 def _translated(path: Path, loader: _Loader, stream: Stream) -> object:
