@@ -93,7 +93,7 @@ def test_a_class_that_is_not_keras_s_own_is_named_with_the_way_to_serve_it(tmp_p
         layers(config)[3]["class_name"] = "MyAttention"
 
     path = reconfigured(tmp_path, change)
-    with pytest.raises(LoadError, match=r'layer "dense" \(MyAttention\) is not converted, and the class .*; serve it through a "load" hook'):
+    with pytest.raises(LoadError, match=r'"dense" \(MyAttention\) is not converted, and the class .*; serve it through a "load" hook'):
         keras.load(path, Options())
     report = keras.inspect(path, Options())
     assert (report.verdict, report.plan) == ("loadable", "none")

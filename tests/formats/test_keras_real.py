@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -17,7 +19,8 @@ from modelport.errors import LoadError, MissingExtra, ModelError, RefusedFile
 from modelport.formats import keras, keras_real
 from modelport.formats.base import Options
 from modelport.formats.keras_predictor import KerasPredictor
-from modelport.formats.keras_real import KERAS_2, KERAS_3, choose, is_archive, is_by_batch, obstacle, private_copy
+from modelport.formats.keras_real import KERAS_2, KERAS_3, choose, is_archive, is_by_batch, load, obstacle, private_copy
+from modelport.schema import Field, Schema
 
 FOLDER = Path(__file__).parents[1] / "artifacts" / "keras"
 needs_keras = pytest.mark.skipif(not KERAS_3.is_installed, reason="needs Keras and a backend")
@@ -202,3 +205,39 @@ def test_the_copy_is_named_by_its_content_and_stays_what_it_was(tmp_path: Path, 
         assert copy.name == "model.h5"
         assert not is_archive(copy)
         assert copy.stat().st_size > 1000
+
+
+class Invalid(Exception):
+    """An error as TensorFlow raises them."""
+
+
+Invalid.__module__ = "tensorflow.python.framework.errors_impl"
+
+
+@pytest.mark.parametrize("error", [ValueError("wrong\nmore"), Invalid("wrong\nmore"), ZeroDivisionError("wrong")])
+def test_what_keras_raises_while_it_predicts_is_one_sentence(error: Exception) -> None:
+    def compute(feed: Mapping[str, Array]) -> list[Array]:
+        assert list(feed) == ["a", "b"]
+        raise error
+
+    predictor = KerasPredictor(Schema((Field("a", "float32"), Field("b", "float32")), (Field("prediction", "float32"),)), None, compute)
+    with pytest.raises(ModelError, match=r"the network fails on these rows \(wrong\)"):
+        predictor.predict(predictor.schema.sample(), None)
+
+
+def test_what_is_no_error_of_the_model_is_not_called_one() -> None:
+    def compute(feed: Mapping[str, Array]) -> list[Array]:
+        raise NotADirectoryError(len(feed))
+
+    predictor = KerasPredictor(Schema((Field("a", "float32"),), (Field("prediction", "float32"),)), None, compute)
+    with pytest.raises(NotADirectoryError):
+        predictor.predict(predictor.schema.sample(), None)
+
+
+@needs_keras
+@pytest.mark.slow
+def test_an_old_keras_is_not_given_files_and_a_home_of_its_own_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    with pytest.raises(MissingExtra, match=r"it is so, and keras 3\.[0-9.]+ is too old .* pip install 'keras>=3\.13\.2'"):
+        load(tmp_path / "none.keras", replace(KERAS_3, floor=(99,)), "it is so", threads=None)
+    assert os.environ["KERAS_HOME"] == str(tmp_path)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -110,3 +113,13 @@ def test_a_vocabulary_that_keras_cannot_have_written_is_refused(tmp_path: Path, 
 def test_a_vocabulary_of_numbers_holds_numbers(tmp_path: Path) -> None:
     with pytest.raises(UnreadableFile, match="cannot be read"):
         load(rewritten(tmp_path, b"-1\nfive\n", "shop.keras", "integer_lookup_1"))
+
+
+@pytest.mark.slow
+def test_a_text_is_answered_from_the_file_alone(tmp_path: Path) -> None:
+    """As a person asks it: a file, a list of texts."""
+    path, asked = unpacked(tmp_path, "reviews.keras"), recorded("reviews", "in/")[:3]
+    command = [sys.executable, "-m", "modelport", "predict", str(path), "--json", "-"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, input=json.dumps(asked.reshape(-1).tolist()), timeout=120)
+    found = [row["prediction"] for row in json.loads(done.stdout)]
+    np.testing.assert_allclose(found, recorded("reviews", "out/0")[:3], atol=1e-6)
