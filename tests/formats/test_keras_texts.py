@@ -56,7 +56,10 @@ def test_a_text_is_one_string_a_row(tmp_path: Path) -> None:
 
 def test_several_words_a_row_and_numbers_beside_them(tmp_path: Path) -> None:
     predictor = load(unpacked(tmp_path, "tags.keras"))
-    assert predictor.schema.inputs == (Field("tags", "string", (3,)), Field("numbers", "int64", (3,)))
+    assert predictor.schema.inputs == (
+        Field("tags", "string", (3,), categories=("red", "green", "blue")),
+        Field("numbers", "int64", (3,), categories=(4, 2)),
+    )
     feed = {"tags": recorded("tags", "in/tags").astype(object), "numbers": recorded("tags", "in/numbers")}
     np.testing.assert_allclose(predictor.predict(Columns(feed), None)["prediction"], recorded("tags", "out/0"), atol=1e-6)
 
@@ -123,3 +126,26 @@ def test_a_text_is_answered_from_the_file_alone(tmp_path: Path) -> None:
     done = subprocess.run(command, check=True, capture_output=True, text=True, input=json.dumps(asked.reshape(-1).tolist()), timeout=120)
     found = [row["prediction"] for row in json.loads(done.stdout)]
     np.testing.assert_allclose(found, recorded("reviews", "out/0")[:3], atol=1e-6)
+
+
+def test_words_that_a_layer_has_no_place_for_are_not_taken(tmp_path: Path) -> None:
+    """So that the warm-up asks for a word that there is."""
+    path = tmp_path / "closed.keras"
+    with zipfile.ZipFile(unpacked(tmp_path, "tags.keras")) as good, zipfile.ZipFile(path, "w") as out:
+        for member in good.namelist():
+            text = good.read(member)
+            if member == "config.json":
+                config = json.loads(text)
+                layers = config["config"]["layers"]
+                lookup = next(item for item in layers if item["class_name"] == "StringLookup")
+                lookup["config"] |= {"num_oov_indices": 0, "mask_token": None, "output_mode": "int"}
+                words = next(item for item in layers if item["name"] == "tags")
+                words["config"]["batch_shape"] = [None, 1]
+                config = {"class_name": "Functional", "config": {**config["config"], "layers": [words, lookup]}}
+                config["config"] |= {"input_layers": [["tags", 0, 0]], "output_layers": [[lookup["name"], 0, 0]]}
+                text = json.dumps(config).encode()
+            out.writestr(member, text)
+    predictor = load(path)
+    assert predictor.schema.inputs == (Field("tags", "string", categories=("red", "green", "blue"), closed=True),)
+    answer = predictor.predict(predictor.schema.sample(2), None)["prediction"]
+    np.testing.assert_array_equal(answer, [[0], [0]])

@@ -30,6 +30,7 @@ _SHOWN = (
     "pool_size", "rate", "return_sequences", "go_backwards", "merge_mode", "axis",
 )  # fmt: skip
 _APART_BYTES = 1 << 16
+_CATEGORIES = 100
 _KERAS_BATCH = 32
 """Rows that Keras's ``predict`` computes at once unless told otherwise."""
 _CURE = "rebuild the model from layers that are data only and save it again"
@@ -104,12 +105,18 @@ def _step(layer: Layer) -> Step:
 def schema_of(converted: Converted) -> Schema:
     """Return what a converted network takes and answers; a single output is called "prediction"."""
     is_single = len(converted.outputs) == 1
-    inputs = tuple(
-        Field(port.name, cast("Type", port.dtype), _shape(port), description=_words(converted.words.get(port.name)))
-        for port in converted.inputs
-    )
+    inputs = tuple(_field(converted, port) for port in converted.inputs)
     outputs = tuple(Field("prediction" if is_single else port.name, "float32", port.shape[1:]) for port in converted.outputs)
     return Schema(inputs, outputs, "network")
+
+
+def _field(converted: Converted, port: Port) -> Field:
+    """Return an input as people see it, with the words that a lookup layer knows."""
+    made = Field(port.name, cast("Type", port.dtype), _shape(port), description=_words(converted.words.get(port.name)))
+    lookups = sorted((item for item in converted.prepared if item.source == port.name and item.known), key=lambda item: not item.is_closed)
+    if not lookups or (len(lookups[0].known) > _CATEGORIES and not lookups[0].is_closed):
+        return made
+    return replace(made, categories=lookups[0].known, closed=lookups[0].is_closed and made.type == "string" and not made.shape)
 
 
 def _shape(port: Port) -> tuple[int | None, ...]:

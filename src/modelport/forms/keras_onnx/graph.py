@@ -53,13 +53,16 @@ class Given:
 class Prepared:
     """An input of the graph that a function makes from one of the network's, as the graph itself holds no texts.
 
-    ``is_by_batch``: how long its rows are depends on the longest row computed with them.
+    ``is_by_batch``: how long its rows are depends on the longest row computed with them. ``known``: the words or numbers that the
+    layer knows, where each value is one; with ``is_closed`` it takes no others.
     """
 
     source: str
     port: Port
     run: Callable[[Array], Array]
     is_by_batch: bool = False
+    known: tuple[str | int, ...] = ()
+    is_closed: bool = False
 
 
 @dataclass(slots=True)

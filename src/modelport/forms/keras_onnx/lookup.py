@@ -32,13 +32,18 @@ _DROPPED = -2
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """A layer's vocabulary. ``strangers`` gives the index of a word that is not in it. ``weights``: one an index, for tf-idf."""
+    """A layer's vocabulary. ``strangers`` gives the index of a word that is not in it. ``weights``: one an index, for tf-idf.
+
+    ``known``: its words as people write them; with ``is_closed`` there are no strangers.
+    """
 
     numbers: Mapping[Word, int]
     strangers: Callable[[Word], int]
     mode: str
     depth: int
     weights: Floats | None
+    known: tuple[str | int, ...] = ()
+    is_closed: bool = False
 
     def indices(self, words: Sequence[Word]) -> list[int]:
         """Return the index of every word. Raises: ModelError for an unknown one where the layer has no place for it."""
@@ -96,7 +101,8 @@ def read_lookup(graph: Graph, layer: Layer, given: Mapping[str, object]) -> Look
         numbers[_word(mask, layer, is_text=is_text)] = 0 if masked else _DROPPED
     depth = settings.integer("max_tokens") if settings.flag("pad_to_max_tokens") else start + len(words)
     weights = _weights(graph, layer, (start, is_special, depth)) if mode == "tf_idf" else None
-    return Lookup(numbers, _strangers(layer, settings, (len(masked), unknown)), mode, depth, weights)
+    known = tuple(word.decode("utf-8", "replace") if isinstance(word, bytes) else word for word in words)
+    return Lookup(numbers, _strangers(layer, settings, (len(masked), unknown)), mode, depth, weights, known, is_closed=unknown == 0)
 
 
 def _listed(graph: Graph, layer: Layer) -> list[object]:

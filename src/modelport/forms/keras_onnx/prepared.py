@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -111,7 +111,9 @@ def _looked_up(graph: Graph, layer: Layer, x: Tensor, lookup: Lookup) -> Tensor:
     def count(array: Array) -> Array:
         return lookup.encode(_rows(index(array)))
 
-    return _encoded(graph, layer, x, Coding(lookup.mode, lookup.depth, index, count))
+    made = _encoded(graph, layer, x, Coding(lookup.mode, lookup.depth, index, count))
+    graph.prepared[-1] = replace(graph.prepared[-1], known=lookup.known, is_closed=lookup.is_closed)
+    return made
 
 
 @dataclass(frozen=True, slots=True)
