@@ -138,7 +138,8 @@ def test_a_library_can_be_imported_late_and_an_event_loop_run(make_bundle: Calla
 def test_a_manifest_may_open_the_network_and_name_variables(hostile: Callable[..., tuple[dict[str, float], str]]) -> None:
     names = ["connects", "sends a packet", "reads them from the environment"]
     closed = ["talks to another program's socket", "sends it a packet through a pair", "listens", "starts a program", "reads an SSH key"]
-    answers, _ = hostile("require", names + closed, network=True, environment=("AWS_SECRET_ACCESS_KEY",))
+    answers, level = hostile("require", names + closed, network=True, environment=("AWS_SECRET_ACCESS_KEY",))
+    assert level == f"landlock{landlock.abi()}+seccomp, open to: network, 1 variable"
     assert answers == dict.fromkeys(names, 1.0) | dict.fromkeys(closed, 0.0)
 
 

@@ -48,9 +48,10 @@ class Confinement:
 
     @property
     def exceptions(self) -> str:
-        """What was opened up beyond the model's own files, in words; empty for nothing."""
+        """What was opened up beyond the model's own files, in words without names; empty for nothing."""
         opened = [name for name, is_open in (("network", self.network), ("gpu", self.gpu)) if is_open]
-        return ", ".join([*opened, *(f"variable {name}" for name in self.environment)])
+        count = len(self.environment)
+        return ", ".join([*opened, *([f"{count} variable{'s' * (count > 1)}"] if count else [])])
 
 
 def command(confinement: Confinement, threads: int, place: Path) -> Command:

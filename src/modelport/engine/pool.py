@@ -242,7 +242,10 @@ class Pool:
         self._free.append(worker)
         if self._ready is not None and not self._ready.done():
             schema = Schema.from_dict(cast("Mapping[str, object]", header["schema"]))
-            details = cast("Mapping[str, object]", header.get("details") or {})
+            details = dict(cast("Mapping[str, object]", header.get("details") or {}))
+            held = self._settings.confinement
+            if held.exceptions and held.setting != "off":
+                details["sandbox"] = f"{details.get('sandbox')}, open to: {held.exceptions}"
             self._ready.set_result(Description(schema, str(header["form"]), details))
         self._listener.freed()
 
