@@ -51,6 +51,8 @@ TREES: list[Edit] = [
     ("values too few", "leaf_value is not 5", line("leaf_value", "0.5")),
     ("no values", "has no leaf_value", without("leaf_value")),
     ("a value without end", "leaf_value is not 5", number("leaf_value", 0, "1e999")),
+    ("counts too few", "leaf_count is not 5 numbers", line("leaf_count", "1 2")),
+    ("gains in words", "split_gain is not 4 numbers", number("split_gain", 0, "x")),
     ("leaves without end", "num_leaves", line("num_leaves", 2**31 - 1)),
     ("more leaves than values", "is not", line("num_leaves", 6)),
     ("no leaves", "num_leaves", line("num_leaves", 0)),

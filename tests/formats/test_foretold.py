@@ -25,17 +25,20 @@ pytest.importorskip("sklearn")
 pd = pytest.importorskip("pandas")
 
 from sklearn import (  # noqa: E402
+    calibration,
     compose,
     ensemble,
     feature_selection,
     impute,
     linear_model,
+    model_selection,
     multiclass,
     multioutput,
     neighbors,
     neural_network,
     pipeline,
     preprocessing,
+    semi_supervised,
     svm,
     tree,
 )
@@ -73,7 +76,7 @@ NUMBERS = columns((preprocessing.StandardScaler(), ["age", "size"]))
 MIXED = columns((join(impute.SimpleImputer(), preprocessing.StandardScaler()), ["age"]), (preprocessing.OneHotEncoder(), ["town"]))
 CODED = columns((preprocessing.OrdinalEncoder(), ["town", "level"]), remainder="passthrough")
 MODELS = {
-    "words": lambda: linear_model.LogisticRegression().fit(X, WORDS),
+    "labels that are words": lambda: linear_model.LogisticRegression().fit(X, WORDS),
     "booleans": lambda: linear_model.LogisticRegression().fit(X, Y > 1),
     "fractions": lambda: tree.DecisionTreeClassifier().fit(X, Y * 1.0),
     "names": lambda: linear_model.Ridge().fit(FRAME[["age", "size"]], X[:, 0]),
@@ -117,6 +120,41 @@ MODELS = {
     "every share": lambda: feature_selection.SelectPercentile(percentile=100).fit(X, Y),
     "boosted texts": lambda: join(text.CountVectorizer(), ensemble.GradientBoostingClassifier(n_estimators=2)).fit(TEXTS, WORDS),
     "bagged": lambda: ensemble.BaggingRegressor(linear_model.Ridge(), 2).fit(X, X[:, 0]),
+    "all of the best": lambda: feature_selection.SelectKBest(k="all").fit(X, Y),
+    "codes of one column": lambda: preprocessing.OneHotEncoder(drop="first").fit(FRAME[["town"]]),
+    "dropped columns": lambda: columns((preprocessing.MinMaxScaler(), slice(0, 2)), ("drop", [2])).fit(X),
+    "scores of a selector": lambda: feature_selection.RFE(svm.LinearSVC(), n_features_to_select=2).fit(X, Y),
+    "a search in a search": lambda: model_selection.GridSearchCV(join(linear_model.LogisticRegression()), {}, cv=2).fit(X, Y),
+    "a calibrated search": lambda: calibration.CalibratedClassifierCV(
+        model_selection.GridSearchCV(linear_model.LogisticRegression(), {}, cv=2), cv=2
+    ).fit(X, Y),
+    "one against the rest of scores": lambda: multiclass.OneVsRestClassifier(svm.LinearSVC()).fit(X, Y),
+    "bagged scores": lambda: ensemble.BaggingClassifier(svm.LinearSVC(), 2, max_features=0.7).fit(X, Y),
+    "an unfitted threshold": lambda: model_selection.FixedThresholdClassifier(svm.LinearSVC()).fit(X, Y > 1),
+    "its own teacher": lambda: semi_supervised.SelfTrainingClassifier(svm.SVC(probability=True, random_state=0)).fit(X, Y),
+    "words": lambda: text.CountVectorizer().fit(TEXTS),
+    "hashed words": lambda: text.HashingVectorizer(n_features=64, dtype=np.float32).fit(TEXTS),
+    "marked gaps": lambda: impute.MissingIndicator(features="all").fit(np.where(X > 0.9, np.nan, X)),
+    "a constant": lambda: impute.SimpleImputer(strategy="constant", fill_value=0.0).fit(np.where(X > 0.9, np.nan, X)),
+    "pandas' missing value": lambda: join(
+        impute.SimpleImputer(missing_values=pd.NA, strategy="most_frequent"), preprocessing.OneHotEncoder(handle_unknown="ignore")
+    ).fit(pd.DataFrame({"town": ["a", "b", pd.NA, "a"]}, dtype=object)),
+    "categories with gaps": lambda: join(preprocessing.OneHotEncoder(handle_unknown="ignore"), linear_model.LogisticRegression()).fit(
+        pd.DataFrame({"town": ["a", None, "b", "a"] * 10}, dtype=object), WORDS
+    ),
+    "a long category": lambda: preprocessing.OrdinalEncoder().fit(pd.DataFrame({"town": ["a", "b" * 5000]}, dtype=object)),
+    "many columns": lambda: linear_model.Ridge().fit(RNG.random((9, 9000)), RNG.random(9)),
+    "a union that passes through": lambda: pipeline.make_union(preprocessing.StandardScaler(), "passthrough").fit(X),
+    "one against the rest of searches": lambda: multiclass.OneVsRestClassifier(
+        model_selection.GridSearchCV(join(svm.LinearSVC()), {}, cv=2)
+    ).fit(X, Y),
+    "bagged pipelines": lambda: ensemble.BaggingClassifier(join(svm.LinearSVC()), 2, max_features=0.7).fit(X, Y),
+    "bagged searches": lambda: ensemble.BaggingClassifier(
+        model_selection.GridSearchCV(tree.DecisionTreeClassifier(), {}, cv=2), 2, max_features=0.7
+    ).fit(X, Y),
+    "a union of texts": lambda: join(
+        pipeline.make_union(text.TfidfVectorizer(), text.CountVectorizer()), linear_model.LogisticRegression()
+    ).fit(TEXTS, WORDS),
     "bins": lambda: preprocessing.KBinsDiscretizer(3, encode="ordinal", quantile_method="averaged_inverted_cdf").fit(X),
 }
 
@@ -156,6 +194,12 @@ def double(rows: np.ndarray) -> np.ndarray:
         CODED.fit(FRAME),
         feature_selection.SelectFromModel(tree.DecisionTreeClassifier()).fit(X, Y),
         impute.SimpleImputer(add_indicator=True).fit(np.where(X > 0.9, np.nan, X)),
+        join(text.TfidfVectorizer(dtype=np.float32), svm.LinearSVC()).fit(TEXTS, WORDS),
+        join(text.TfidfVectorizer(dtype=np.float32), linear_model.Ridge()).fit(TEXTS, X[:, 0]),
+        join(preprocessing.FunctionTransformer(double)).fit(X),
+        preprocessing.TargetEncoder().fit(FRAME[["town"]], Y),
+        impute.KNNImputer(add_indicator=True).fit(np.where(X > 0.9, np.nan, X)),
+        multioutput.MultiOutputClassifier(linear_model.LogisticRegression()).fit(X, np.c_[WORDS, WORDS]),
         {"no": "estimator"},
         [1, 2],
     ],
@@ -201,6 +245,18 @@ def heap(**state: object) -> object:
     return model
 
 
+def vocabulary(words: object) -> object:
+    model = text.CountVectorizer().fit(TEXTS)
+    model.vocabulary_ = words
+    return model
+
+
+def scaler(**state: object) -> object:
+    model = preprocessing.OrdinalEncoder().fit(np.round(X * 3))
+    vars(model).update(state)
+    return model
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -212,6 +268,13 @@ def heap(**state: object) -> object:
         lambda: changed(feature_names_in_=np.asarray(["a"], object)),
         lambda: changed(feature_names_in_=np.asarray(["a", "a", "b"], object), n_features_in_=-1),
         lambda: heap(n_outputs_=10**30),
+        lambda: heap(n_outputs_="two"),
+        lambda: changed(classes_=None),
+        lambda: changed(n_features_in_={1}, coef_="x" * 5000),
+        lambda: vocabulary(["a"]),
+        lambda: vocabulary(None),
+        lambda: scaler(dtype="text", categories_=[["a"]]),
+        lambda: scaler(categories_="text"),
     ],
 )
 def test_a_file_that_contradicts_itself_ends_without_a_schema(make: object) -> None:

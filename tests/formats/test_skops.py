@@ -7,6 +7,7 @@ import io
 import json
 import sys
 import zipfile
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -307,6 +308,43 @@ REFUSED: dict[str, tuple[Callable[[dict, dict], None], str]] = {
         put("coef_", {"__class__": "dtype", "__module__": "numpy", "__loader__": "DTypeNode", "content": _scalar("f8")}),
         "something else than an array",
     ),
+    "key that is no type": (
+        lambda schema, members: schema["content"]["key_types"]["content"].__setitem__(0, _scalar("x")),
+        "something else than a type",
+    ),
+    "date of a function": (
+        put(
+            "coef_",
+            {
+                "__class__": "date",
+                "__module__": "datetime",
+                "__loader__": "ConstructorFromReduceNode",
+                "content": _tuple({"__class__": "log1p", "__module__": "numpy", "__loader__": "FunctionNode"}),
+            },
+        ),
+        "with a function as an argument",
+    ),
+    "loss of another module": (
+        put("coef_", {"__class__": "Popen", "__module__": "subprocess", "__loader__": "LossNode"}),
+        "expected one of scikit-learn's",
+    ),
+    "partial of something": (
+        put(
+            "coef_",
+            {
+                "__class__": "partial",
+                "__module__": "functools",
+                "__loader__": "PartialNode",
+                "content": {
+                    "func": {"__class__": "log1p", "__module__": "numpy", "__loader__": "FunctionNode"},
+                    "args": _tuple(),
+                    "kwds": _scalar(None),
+                    "namespace": _scalar(None),
+                },
+            },
+        ),
+        "anything but scikit-learn's check_array",
+    ),
     "sparse matrix that is none": (
         put(
             "coef_",
@@ -338,7 +376,18 @@ def _header(text: bytes) -> Callable[[dict, dict], None]:
     return change
 
 
+def _wrong_key(schema: dict, members: dict) -> None:
+    attributes(schema)["coef_"] = {
+        "__class__": "dict",
+        "__module__": "builtins",
+        "__loader__": "DictNode",
+        "key_types": LIST | {"content": [_type("builtins.int")]},
+        "content": {"one": _scalar(1)},
+    }
+
+
 DAMAGED: dict[str, Callable[[dict, dict], None]] = {
+    "key that is no number": _wrong_key,
     "member that is not there": _no_member,
     "header that does not parse": _header(b"{'descr': "),
     "header that is deep": _header(b"(" * 9000),
@@ -368,6 +417,24 @@ def test_plain_values_beyond_the_standard_are_read(tmp_path: Path) -> None:
 
     path = edit(tmp_path / "model.skops", change)
     assert formats.inspect(path, NONE).verdict == "loadable"
+
+
+def test_sets_defaults_slices_and_large_arrays_are_read(tmp_path: Path) -> None:
+    model = MODELS["linear"]()
+    model.held = [{1, 2}, slice(1, 2), defaultdict(int, {"a": 1}), np.zeros((2, 200_000)), np.dtype("f4"), b"x", 10**30, {1: "a", 2.5: "b"}]
+    path = save(tmp_path / "model.skops", model)
+    report = formats.inspect(path, NONE)
+    assert (report.verdict, report.problem) == ("loadable", "")
+    assert formats.load(path, NONE).native.held[2] == {"a": 1}
+
+
+def test_a_member_whose_bytes_were_changed_is_unreadable(tmp_path: Path) -> None:
+    path = save(tmp_path / "model.skops", MODELS["linear"]())
+    data = path.read_bytes()
+    at = data.index(b"\x93NUMPY") + 130
+    path.write_bytes(data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :])
+    with pytest.raises(UnreadableFile, match="is damaged"):
+        formats.inspect(path, NONE)
 
 
 def test_deep_nesting_is_refused(tmp_path: Path) -> None:

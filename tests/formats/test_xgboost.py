@@ -199,7 +199,7 @@ def test_a_library_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_model_that_the_library_does_not_take_is_a_load_error(monkeypatch: pytest.MonkeyPatch) -> None:
     content = xgboost_file.read((NEWEST / "three.json").read_bytes())
-    broken = dataclasses.replace(content, document=b'{"learner": 1}')
+    broken = dataclasses.replace(content, parts={"learner": 1})
     with pytest.raises(LoadError, match="does not take the model"):
         served.open_booster(broken, None)
 

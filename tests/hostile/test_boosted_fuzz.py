@@ -1,6 +1,6 @@
 """Changed files of XGBoost and LightGBM: whatever the rules let through, the library itself survives, in a process of its own.
 
-``python test_boosted_fuzz.py xgboost|lightgbm COUNT SEED`` runs as many as asked, prints what became of them, and leaves what crashed in files.
+``python test_boosted_fuzz.py LIBRARY COUNT SEED`` runs as many as asked, prints what became of them, and leaves what crashed in files.
 """
 
 from __future__ import annotations

@@ -20,22 +20,16 @@ _MAX_DEPTH = 4096
 _MAX_LEAVES = 1 << 24
 _SMALLEST = float(np.finfo(np.float64).tiny)  # std::stod raises below it, in a thread where nobody catches that
 _CATEGORICAL, _LARGEST_DECISION = 1, 11  # categorical 1, default left 2, missing zero 4 or NaN 8 (io/tree.h of LightGBM)
-_WHOLE = frozenset(b"0123456789- ")
-_REAL = frozenset(b"0123456789-+.eEinfatyINFATY ")
+_WHOLE = b"0123456789- "
+_REAL = b"0123456789-+.eEinfatyINFATY "
 # Of each line: whether its numbers are whole, and how many there are, by leaves (L), inner nodes (N) or neither.
 _LINES: Mapping[str, tuple[bool, str]] = {
     "split_feature": (True, "N"),
-    "split_gain": (False, "N"),
     "threshold": (False, "N"),
     "decision_type": (True, "N"),
     "left_child": (True, "N"),
     "right_child": (True, "N"),
     "leaf_value": (False, "L"),
-    "leaf_weight": (False, "L"),
-    "leaf_count": (True, "L"),
-    "internal_value": (False, "N"),
-    "internal_weight": (False, "N"),
-    "internal_count": (True, "N"),
     "cat_boundaries": (True, ""),
     "cat_threshold": (True, ""),
     "leaf_const": (False, "L"),
@@ -44,7 +38,14 @@ _LINES: Mapping[str, tuple[bool, str]] = {
     "leaf_coeff": (False, ""),
 }
 _NEEDED = ("split_feature", "threshold", "decision_type", "left_child", "right_child", "leaf_value")
-_STATISTICS = frozenset({"split_gain", "leaf_weight", "leaf_count", "internal_value", "internal_weight", "internal_count"})
+_STATISTICS: Mapping[str, tuple[bool, str]] = {  # a word among them ends the process
+    "split_gain": (False, "N"),
+    "leaf_weight": (False, "L"),
+    "leaf_count": (True, "L"),
+    "internal_value": (False, "N"),
+    "internal_weight": (False, "N"),
+    "internal_count": (True, "N"),
+}
 
 
 def fault(what: str) -> RefusedFile:
@@ -98,19 +99,29 @@ def _arrays(lines: Mapping[str, bytes], leaves: int, at: int) -> dict[str, npt.N
         text = lines.get(name)
         if text is None or (leaves == 1 and count == "N"):
             continue
-        if leaves == 1 and name in _STATISTICS:  # a tree that is one leaf has none, or those of no leaf at all
-            continue
-        array = _numbers(text, is_whole=is_whole)
-        length = lengths[count]
+        array, length = _numbers(text, is_whole=is_whole), lengths[count]
         if array is None or (length is not None and len(array) != length):
             raise fault(f"tree {at}: {name} is not {'a list' if length is None else length} of {'whole ' if is_whole else ''}numbers")
         found[name] = array
     return found
 
 
+def _statistics(lines: Mapping[str, bytes], leaves: int, at: int) -> list[bytes]:
+    out = []
+    for name, (is_whole, count) in _STATISTICS.items():
+        text = lines.get(name)
+        if text is None or leaves == 1:  # such a tree has none, or those of no leaf at all
+            continue
+        array, length = _numbers(text, is_whole=is_whole), leaves if count == "L" else leaves - 1
+        if array is None or len(array) != length:
+            raise fault(f"tree {at}: {name} is not {length} numbers")
+        out.append(name.encode() + b"=" + b" ".join(text.split()))
+    return out
+
+
 def _numbers(text: bytes, *, is_whole: bool) -> npt.NDArray[np.generic] | None:
     """Read numbers with one or more spaces between them; None where anything else is among them."""
-    if not set(text) <= (_WHOLE if is_whole else _REAL):
+    if text.translate(None, _WHOLE if is_whole else _REAL):
         return None
     count = len(text.split())
     with warnings.catch_warnings():
@@ -183,6 +194,7 @@ def _write(lines: Mapping[str, bytes], arrays: Mapping[str, npt.NDArray[np.gener
     out = [b"Tree=%d" % at, b"num_leaves=%d" % leaves, b"num_cat=%d" % sets]
     kept = [name for name in arrays if sets or not name.startswith("cat_")]
     out += [name.encode() + b"=" + b" ".join(lines[name].split()) for name in kept]
+    out += _statistics(lines, leaves, at)
     if is_linear and leaves == 1:
         out += [name.encode() + b"=" for name in _NEEDED[:-1]]
     shrinkage = _numbers(lines.get("shrinkage", b"1"), is_whole=False)

@@ -58,7 +58,7 @@ _RAW_BEFORE = (1, 3)  # until then binary:logitraw took base_score for a probabi
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What an XGBoost file holds. ``document``: what the library is given. ``notes``: what was repaired in it.
+    """What an XGBoost file holds. ``parts``: what was understood of it. ``notes``: what was repaired in that.
 
     ``groups``: values a row gets; ``targets``: columns it was fitted on. ``categories``: of each feature, None where it has none.
     ``rounds``: the number used, up to the best one where a scikit-learn class of XGBoost stopped early; ``is_stopped`` says that there are
@@ -77,9 +77,14 @@ class Content:
     names: tuple[str, ...]
     types: tuple[str, ...]
     categories: tuple[tuple[Scalar, ...] | None, ...]
-    document: bytes
+    parts: Mapping[str, Value]
     notes: tuple[str, ...] = ()
     classes: tuple[Scalar, ...] = ()
+
+    @property
+    def document(self) -> bytes:
+        """What the library is given, as UBJSON."""
+        return ubjson.write(dict(self.parts))
 
 
 def read(data: bytes) -> Content:
@@ -155,7 +160,7 @@ def _learner(document: Mapping[str, Value], learner: Mapping[str, Value]) -> Con
         names=names if len(set(names)) == len(names) else (),
         types=types,
         categories=told.categories or (None,) * outputs.features,
-        document=ubjson.write({"learner": out, "version": list(version)}),
+        parts={"learner": out, "version": list(version)},
         notes=(*notes, *told.notes),
         classes=_classes(name, outputs, attributes),
     )
