@@ -135,7 +135,6 @@ MODELS = {
     "words": lambda: text.CountVectorizer().fit(TEXTS),
     "hashed words": lambda: text.HashingVectorizer(n_features=64, dtype=np.float32).fit(TEXTS),
     "marked gaps": lambda: impute.MissingIndicator(features="all").fit(np.where(X > 0.9, np.nan, X)),
-    "a constant": lambda: impute.SimpleImputer(strategy="constant", fill_value=0.0).fit(np.where(X > 0.9, np.nan, X)),
     "pandas' missing value": lambda: join(
         impute.SimpleImputer(missing_values=pd.NA, strategy="most_frequent"), preprocessing.OneHotEncoder(handle_unknown="ignore")
     ).fit(pd.DataFrame({"town": ["a", "b", pd.NA, "a"]}, dtype=object)),
@@ -193,6 +192,7 @@ def double(rows: np.ndarray) -> np.ndarray:
         neighbors.KNeighborsRegressor().fit(X, X[:, 0].astype(np.float32)),
         CODED.fit(FRAME),
         feature_selection.SelectFromModel(tree.DecisionTreeClassifier()).fit(X, Y),
+        impute.SimpleImputer(strategy="constant", fill_value=0.0).fit(np.where(X > 0.9, np.nan, X)),
         impute.SimpleImputer(add_indicator=True).fit(np.where(X > 0.9, np.nan, X)),
         join(text.TfidfVectorizer(dtype=np.float32), svm.LinearSVC()).fit(TEXTS, WORDS),
         join(text.TfidfVectorizer(dtype=np.float32), linear_model.Ridge()).fit(TEXTS, X[:, 0]),

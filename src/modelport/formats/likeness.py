@@ -22,7 +22,6 @@ from modelport.formats.older.missing import split_on_missing_since
 from modelport.formats.pictures import Untold, held, is_array, picture
 from modelport.formats.symbols import Block, Group, Node, Ref, Symbol, Text
 
-_SPARSE = ("csr_", "csc_", "coo_", "bsr_", "dia_", "lil_", "dok_")
 _INDEX = "pandas.core.indexes.base._new_Index"
 _LISTS = ("_RemainderColsList", "UserList")
 _MAPPINGS = ("OrderedDict", "defaultdict", "Counter", "Bunch")
@@ -122,8 +121,6 @@ class Likeness:
             return lambda: _tags(self, self._known())
         if name == "n_features" and self._node.maker.dotted == "sklearn.tree._tree.Tree":
             return _columns(self._node.args[0])
-        if name == "shape" and type(self).__name__.startswith(_SPARSE):
-            return self._shape()
         try:
             return rules.derived(self, name)
         except AttributeError:
@@ -135,12 +132,6 @@ class Likeness:
         found = kinds().get(self._node.maker.dotted)
         if found is None:
             raise Untold(f"{self._node.maker.dotted} is known to its own library only")
-        return found
-
-    def _shape(self) -> object:
-        found = _state(self._node).get("_shape")
-        if not isinstance(found, tuple):
-            raise Untold("a sparse matrix of another layout")
         return found
 
 
@@ -220,8 +211,6 @@ def _object(file: _File, node: Node, *, values: bool) -> object:
         return _show(file, _state(node).get("data"), values=values)
     if name in _MAPPINGS:
         return node.items
-    if name in _MISSING:
-        return None
     return _class(node.maker.module, name)(file, node)
 
 

@@ -81,8 +81,6 @@ def _asked(model: Model, name: str) -> object:
         return getattr(model, "estimator_", None)
     if kind == "TransformedTargetRegressor" and name != "classes_":
         return getattr(model, "regressor_", None)
-    if kind == "SelfTrainingClassifier" and name == "classes_":
-        return getattr(model, "estimator_", None)
     return None
 
 
@@ -102,8 +100,6 @@ def is_available(model: Model, method: str) -> bool:
         return model.loss in ("log_loss", "log", "modified_huber")
     if method == "predict_proba" and kind == "VotingClassifier":
         return model.voting == "soft"
-    if method == "transform" and kind == "Pipeline":
-        return all(hasattr(step, "transform") for _, step in _listed(model, "steps") if step not in (None, "passthrough"))
     if method == "transform" and kind not in _SEARCHES:
         return True
     return all(hasattr(part, method) for part in _answering(model, method))
@@ -124,8 +120,6 @@ def _answering(model: Model, method: str) -> Sequence[object]:
         return [model.final_estimator_]
     if method != "predict" and kind in ("OneVsRestClassifier", "MultiOutputClassifier", "ClassifierChain"):
         return _listed(model, "estimators_")
-    if method == "decision_function" and kind == "BaggingClassifier":
-        return _listed(model, "estimators_")[:1]
     return []
 
 

@@ -70,7 +70,7 @@ def _objects(data: bytes, items: list[Symbol], shape: tuple[int, ...], *, values
 def _plain(data: bytes, symbol: Symbol) -> object:
     if symbol is None or isinstance(symbol, str | int | float | bool):
         return symbol
-    if isinstance(symbol, Ref | Node) and (symbol.name if isinstance(symbol, Ref) else symbol.maker.name) in _NOTHING:
+    if isinstance(symbol, Ref) and symbol.name in _NOTHING:
         return None
     if isinstance(symbol, Text) and not symbol.is_bytes:
         return str(data[symbol.start : symbol.stop], "utf-8", "surrogatepass")
