@@ -98,7 +98,7 @@ def _compile(model: Model, ready: dict[str, object]) -> dict[str, Array] | None:
 
 def _model(request: Mapping[str, object], bundle: Bundle) -> Model:
     def original() -> Model:
-        return load_model(bundle, _options(request))
+        return load_model(bundle, _options(request), is_checked=bool(request.get("is_snapshot")))
 
     if request.get("form") and not request.get("is_probe"):
         return formed(load(Path(cast("str", request["form"])).read_bytes()), original)

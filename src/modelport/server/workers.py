@@ -93,6 +93,7 @@ def pool(snapshot: Snapshot, listener: Listener, settings: Settings, staff: Staf
     is_here = staff.place.interpreter is None
     load: dict[str, object] = {
         "source": str(bundle.root if bundle.is_folder and is_here else bundle.artifact),
+        "is_snapshot": True,
         "sha256": staff.place.sha256,
         "trust": sorted(given.trust),
         "code": [str(path) for path in given.code],
