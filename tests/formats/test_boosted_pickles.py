@@ -264,9 +264,7 @@ def test_a_newer_booster_is_not_served(tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("handle", [bytearray(b"no model"), bytearray(b"\xff\xfe"), bytearray(3000)])
-def test_a_handle_that_is_no_model_is_unreadable(
-    handle: bytearray, protocol: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_handle_that_is_no_model_is_unreadable(handle: bytearray, protocol: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, model = tmp_path / "model.pkl", _booster()
     monkeypatch.setattr(xgboost.Booster, "__getstate__", lambda self: {"handle": handle})
     path.write_bytes(pickle.dumps(model, protocol))
