@@ -19,6 +19,7 @@ from modelport.columns import Array, Columns
 from modelport.schema import Field, Schema
 from modelport.wire.arrays import MISFIT, Build, Part, parts
 from modelport.wire.base import Call, Limits
+from modelport.wire.flat import flat_decoder
 from modelport.wire.rules import allowed_numbers, allowed_texts, longest_text, takes_null, too_many
 from modelport.wire.syntax import has_separators
 
@@ -265,6 +266,8 @@ def _bare_decoders(schema: Schema, plan: _Plan) -> tuple[Decode, ...]:
     features = schema.features
     types = [_cell(item, plan.limits) for item in features]
     out: list[Decode] = []
+    if (flat := flat_decoder(schema, plan.limits)) is not None:
+        out.append(flat)
     if len(features) > 1 or not features[0].shape:
         out.append(_rows_decoder(schema, plan, types))
     if len(features) == 1:
