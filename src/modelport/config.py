@@ -94,9 +94,7 @@ class Settings:
     env: str = _setting(
         "local", "Where a model of an older scikit-learn runs: local, auto (an environment of its version, made if none is there), or PATH."
     )
-    no_cache: bool = _setting(
-        False, "Try and compile the version anew even if that was done before, and remember nothing.", kind="switch"
-    )
+    no_cache: bool = _setting(False, "Try and compile the version anew even if that was done before, and remember nothing.", kind="switch")
     architecture: Path | None = _setting(None, "The architecture JSON of a weights-only Keras file.", kind="path")
 
     def worker_count(self, cores: int) -> int:

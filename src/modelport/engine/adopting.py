@@ -7,7 +7,7 @@ The workers then end, and with them the memory of the model's library. Where the
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 import structlog
@@ -37,7 +37,7 @@ class Adoption:
     start_original: StartOriginal
     keep: Callable[[Compiled], None]
     isolation: Isolation = "auto"
-    known: Compiled = Compiled()
+    known: Compiled = field(default_factory=Compiled)
 
 
 class Adopting:

@@ -18,11 +18,12 @@ from modelport.formats.keras_native import NetworkModel
 from modelport.formats.keras_predictor import KerasPredictor
 from modelport.formats.keras_real import choose, is_archive, is_by_batch, private_copy
 from modelport.formats.keras_real import load as load_real
-from modelport.formats.runtime import Cut, GraphPredictor, Preparation, open_session
+from modelport.formats.runtime import Cut, GraphPredictor, Preparation
 from modelport.forms.keras_onnx.convert import Converted, convert
 from modelport.forms.keras_onnx.fields import NotConverted
 from modelport.forms.keras_onnx.network import Layer, leaves
 from modelport.forms.keras_onnx.proto import Port
+from modelport.forms.session import open_session
 from modelport.schema import Field, Scalar, Schema, Type
 
 _SHOWN = (

@@ -14,7 +14,8 @@ from modelport.errors import LoadError, MissingExtra, RefusedFile, UnreadableFil
 from modelport.formats import onnx_outside
 from modelport.formats.base import Options, Report, Step
 from modelport.formats.onnx_proto import Outline, Port, outline
-from modelport.formats.runtime import Cut, GraphPredictor, open_session
+from modelport.formats.runtime import Cut, GraphPredictor
+from modelport.forms.session import open_session
 from modelport.schema import Field, Scalar, Schema, Type
 
 _DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "ai.onnx.preview", "ai.onnx.preview.training", "com.microsoft", "com.microsoft.nchwc"})

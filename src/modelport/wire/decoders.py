@@ -265,9 +265,8 @@ def _bare_decoders(schema: Schema, plan: _Plan) -> tuple[Decode, ...]:
     """Return the decoders of bare rows (unless the one feature is a tensor) and of a list of the one feature's values."""
     features = schema.features
     types = [_cell(item, plan.limits) for item in features]
-    out: list[Decode] = []
-    if (flat := flat_decoder(schema, plan.limits)) is not None:
-        out.append(flat)
+    flat = flat_decoder(schema, plan.limits)
+    out: list[Decode] = [flat] if flat else []
     if len(features) > 1 or not features[0].shape:
         out.append(_rows_decoder(schema, plan, types))
     if len(features) == 1:

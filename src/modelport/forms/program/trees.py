@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
-from modelport.columns import Array
 from modelport.errors import LoadError
-from modelport.forms.keras_onnx.proto import Body, Node, Port, serialize
+from modelport.forms.keras_onnx.proto import Attribute, Body, Node, Port, serialize
 from modelport.forms.program.steps import Floats, Places, Step
+from modelport.forms.session import open_session
 
 Function = Callable[..., object]
 _DOMAIN, _VERSION = "ai.onnx.ml", 5  # TreeEnsemble, the first operator that answers float64
@@ -48,12 +48,15 @@ def leaves(step: Step) -> Function:
     """A matrix (rows, width) → the number of the leaf that each row reaches in each tree (rows, trees), over all trees' nodes."""
     ensemble = _ensemble(step)
     _check(ensemble)
-    session = _open(_graph(ensemble))
+    try:
+        session = open_session(_graph(ensemble), threads=1)
+    except ImportError as error:
+        raise LoadError("trees are computed by ONNX Runtime, which is not installed; run: pip install onnxruntime") from error
     roots = ensemble.roots
 
     def find(x: Floats) -> Places:
         (found,) = session.run(["leaf"], {"x": np.ascontiguousarray(x)})
-        return found.astype(np.intp) + roots
+        return np.asarray(found).astype(np.intp) + roots
 
     return find
 
@@ -117,62 +120,57 @@ def _check(trees: Ensemble) -> None:
 
 def _graph(trees: Ensemble) -> bytes:
     """Write the ensemble as an ONNX model with one output: for each tree, the number of the leaf within it."""
-    nodes, count = len(trees.threshold), len(trees.roots)
-    sizes = np.diff(np.append(trees.roots, nodes))
-    root_of = np.repeat(trees.roots, sizes)
-    is_leaf = trees.left == _LEAF
-    is_lone = sizes == 1  # a tree of one leaf gets a node before it, both of whose sides are that leaf
-    lone = np.flatnonzero(is_lone)
-    is_written = ~is_leaf
-    is_written[trees.roots[lone]] = True
-    place = np.where(is_leaf, np.cumsum(is_leaf) - 1, 0)
-    place_inner = np.cumsum(is_written) - 1
-    at = np.flatnonzero(is_written)
-    own = np.where(is_leaf[at], 0, trees.left[at]) + root_of[at], np.where(is_leaf[at], 0, trees.right[at]) + root_of[at]
-    sides = [np.where(is_leaf[child], place[child], place_inner[child]).astype(np.int64) for child in own]
-    leafs = [is_leaf[child].astype(np.int64) for child in own]
-    is_member = trees.category[at] >= 0
-    members = [np.append(np.flatnonzero(trees.sets[row]), np.nan) for row in trees.category[at][is_member]]
-    tree_of = np.repeat(np.arange(count), sizes)
-    attributes: dict[str, Array | int] = {
-        "n_targets": count,
-        "aggregate_function": _SUM,
-        "post_transform": _NO_POST_TRANSFORM,
-        "tree_roots": place_inner[trees.roots].astype(np.int64),
-        "nodes_featureids": np.where(is_leaf[at], 0, trees.feature[at]).astype(np.int64),
-        "nodes_splits": np.where(is_member, 0.0, trees.threshold[at]),
-        "nodes_modes": np.where(is_member, _MEMBER, _AT_MOST).astype(np.uint8),
-        "nodes_truenodeids": sides[0],
-        "nodes_trueleafs": leafs[0],
-        "nodes_falsenodeids": sides[1],
-        "nodes_falseleafs": leafs[1],
-        "leaf_targetids": tree_of[is_leaf].astype(np.int64),
-        "leaf_weights": (np.arange(nodes) - root_of)[is_leaf].astype(np.float64),
-    }
-    if trees.missing_left.any():
-        attributes["nodes_missing_value_tracks_true"] = trees.missing_left[at].astype(np.int64)
-    if members:
-        attributes["membership_values"] = np.concatenate(members)
-    node = Node("TreeEnsemble", ("x",), ("leaf",), dict(attributes), _DOMAIN)
+    count = len(trees.roots)
+    node = Node("TreeEnsemble", ("x",), ("leaf",), {**_shape(trees), **_decisions(trees)}, _DOMAIN)
     ports = [Port("x", "float64", (None, trees.width))], [Port("leaf", "float64", (None, count))]
     return serialize(Body([node], {}, *ports, domains={_DOMAIN: _VERSION}))
 
 
-class _Session(Protocol):
-    def run(self, outputs: list[str], feed: dict[str, Array]) -> list[Array]: ...
+def _written(trees: Ensemble) -> npt.NDArray[np.bool_]:
+    """Return which nodes the operator's list has: those with children, and the roots of trees of one leaf."""
+    out: npt.NDArray[np.bool_] = trees.left != _LEAF
+    out[trees.roots] = True
+    return out
 
 
-def _open(model: bytes) -> _Session:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise LoadError("trees are computed by ONNX Runtime, which is not installed; run: pip install onnxruntime") from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    options.enable_cpu_mem_arena = options.enable_mem_pattern = False
-    session: _Session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    return session
+def _shape(trees: Ensemble) -> dict[str, Attribute]:
+    """Return where each node leads. A tree of one leaf gets a node before it, both of whose sides are that leaf."""
+    nodes, count = len(trees.threshold), len(trees.roots)
+    sizes = np.diff(np.append(trees.roots, nodes))
+    root_of, tree_of = np.repeat(trees.roots, sizes), np.repeat(np.arange(count), sizes)
+    is_leaf = trees.left == _LEAF
+    leaf_place, place = np.cumsum(is_leaf) - 1, np.cumsum(_written(trees)) - 1
+    at = np.flatnonzero(_written(trees))
+    left, right = (np.where(is_leaf[at], 0, side[at]) + root_of[at] for side in (trees.left, trees.right))
+    return {
+        "n_targets": count,
+        "aggregate_function": _SUM,
+        "post_transform": _NO_POST_TRANSFORM,
+        "tree_roots": place[trees.roots].astype(np.int64),
+        "nodes_truenodeids": np.where(is_leaf[left], leaf_place[left], place[left]).astype(np.int64),
+        "nodes_trueleafs": is_leaf[left].astype(np.int64),
+        "nodes_falsenodeids": np.where(is_leaf[right], leaf_place[right], place[right]).astype(np.int64),
+        "nodes_falseleafs": is_leaf[right].astype(np.int64),
+        "leaf_targetids": tree_of[is_leaf].astype(np.int64),
+        "leaf_weights": (np.arange(nodes) - root_of)[is_leaf].astype(np.float64),
+    }
+
+
+def _decisions(trees: Ensemble) -> dict[str, Attribute]:
+    """Return what each node asks."""
+    at = np.flatnonzero(_written(trees))
+    is_leaf, category = trees.left[at] == _LEAF, trees.category[at]
+    is_member = category >= 0
+    out: dict[str, Attribute] = {
+        "nodes_featureids": np.where(is_leaf, 0, trees.feature[at]).astype(np.int64),
+        "nodes_splits": np.where(is_member, 0.0, trees.threshold[at]),
+        "nodes_modes": np.where(is_member, _MEMBER, _AT_MOST).astype(np.uint8),
+    }
+    if trees.missing_left.any():
+        out["nodes_missing_value_tracks_true"] = trees.missing_left[at].astype(np.int64)
+    if is_member.any():
+        out["membership_values"] = np.concatenate([np.append(np.flatnonzero(trees.sets[row]), np.nan) for row in category[is_member]])
+    return out
 
 
 OPERATIONS: Mapping[str, Callable[[Step], Function]] = {"leaves": leaves, "leaf_sums": leaf_sums}
