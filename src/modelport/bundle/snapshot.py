@@ -22,7 +22,7 @@ from modelport.bundle.private import PrivateFolder
 from modelport.errors import LoadError, RefusedFile, UnreadableFile
 from modelport.formats import onnx_outside
 from modelport.formats.base import Options
-from modelport.formats.onnx_proto import outline
+from modelport.forms.onnx_proto import outline
 
 _SMALL_BYTES = 64 << 20
 _SIBLINGS = 100

@@ -13,8 +13,8 @@ from modelport.columns import Array
 from modelport.errors import LoadError, MissingExtra, RefusedFile, UnreadableFile
 from modelport.formats import onnx_outside
 from modelport.formats.base import Options, Report, Step
-from modelport.formats.onnx_proto import Outline, Port, outline
 from modelport.formats.runtime import Cut, GraphPredictor
+from modelport.forms.onnx_proto import Outline, Port, outline
 from modelport.forms.session import open_session
 from modelport.schema import Field, Scalar, Schema, Type
 

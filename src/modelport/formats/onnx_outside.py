@@ -18,8 +18,8 @@ import numpy as np
 
 from modelport.columns import Array
 from modelport.errors import LoadError, RefusedFile, UnreadableFile
-from modelport.formats.onnx_proto import Outside
 from modelport.forms.keras_onnx.proto import ELEMENT_TYPES
+from modelport.forms.onnx_proto import Outside
 
 DTYPES: Mapping[int, str] = {number: name for name, number in ELEMENT_TYPES.items()}
 
