@@ -211,67 +211,6 @@ def test_probabilities_do_not_overflow() -> None:
     assert run("shares", np.array([[0.0, 0.0]])).tolist() == [[0.0, 0.0]]
 
 
-# --- trees -----------------------------------------------------------------------------------------------------------
-
-STUMPS = {
-    "left": [1, -1, -1, -1, 1, -1, -1],
-    "right": [2, -1, -1, -1, 2, -1, -1],
-    "feature": [0, 0, 0, 0, 1, 0, 0],
-    "threshold": [0.5, 0.0, 0.0, 0.0, 2.0, 0.0, 0.0],
-    "roots": [0, 3, 4],
-}
-"""Three trees: a stump, a single leaf, a stump."""
-
-
-def test_leaves_are_found_in_every_tree() -> None:
-    rows = np.array([[0.5, 2.0], [np.nextafter(0.5, 1), np.nextafter(2.0, 3)]])
-    assert run("leaves", rows, settings={"width": 2}, **STUMPS).tolist() == [[1, 3, 5], [2, 3, 6]]
-
-
-def test_missing_values_and_members_of_sets_go_left_where_the_node_says_so() -> None:
-    sets = np.zeros((1, 256), int)
-    sets[0, [3, 200]] = 1
-    arrays = {**STUMPS, "missing_left": [1, 0, 0, 0, 0, 0, 0], "category": [-1, -1, -1, -1, 0, -1, -1], "sets": sets}
-    rows = np.array([[np.nan, 200.0], [1.0, 4.0], [0.0, 3.0], [0.0, np.nan]])
-    assert run("leaves", rows, settings={"width": 2}, **arrays).tolist() == [[1, 3, 5], [2, 3, 6], [1, 3, 5], [1, 3, 6]]
-
-
-def test_what_leaves_hold_is_added_tree_after_tree() -> None:
-    values = np.array([0.0, 0.1, 0.2, 0.3, 0.0, 1e16, -1e16])
-    found = np.array([[1, 3, 5], [2, 3, 6]])
-    assert run("leaf_sums", found, values=values[:, None]).tolist() == [[0.1 + 0.3 + 1e16], [0.2 + 0.3 - 1e16]]
-    assert run("leaf_sums", found[:1], settings={"divisor": 3.0}, values=values[:, None]).tolist() == [[(0.1 + 0.3 + 1e16) / 3]]
-    pairs = run("leaf_sums", np.array([[1, 3, 2, 3]]), settings={"groups": 2}, values=values[:, None])
-    assert pairs.tolist() == [[0.1 + 0.2, 0.3 + 0.3]]
-
-
-@pytest.mark.parametrize(
-    ("name", "at", "value"),
-    [
-        ("left", 0, 0),
-        ("left", 0, 3),
-        ("right", 0, -2),
-        ("right", 1, 1),
-        ("feature", 0, 2),
-        ("feature", 4, -1),
-        ("roots", 0, 1),
-        ("roots", 2, 3),
-        ("roots", 2, 7),
-    ],
-)
-def test_trees_that_would_lead_compiled_code_astray_are_refused(name: str, at: int, value: int) -> None:
-    arrays = {key: np.array(array) for key, array in STUMPS.items()}
-    arrays[name][at] = value
-    with pytest.raises(LoadError, match="does not fit together"):
-        make_ready(Program((Step("leaves", (0,), {"width": 2}, arrays),), {}))
-
-
-def test_a_node_of_a_set_that_is_not_there_is_refused() -> None:
-    arrays = {key: np.array(array) for key, array in STUMPS.items()}
-    with pytest.raises(LoadError, match="does not fit together"):
-        make_ready(Program((Step("leaves", (0,), {"width": 2}, {**arrays, "category": np.array([0, -1, -1, -1, -1, -1, -1])}),), {}))
-
-
 # --- forms -----------------------------------------------------------------------------------------------------------
 
 

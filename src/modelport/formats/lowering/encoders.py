@@ -28,10 +28,24 @@ def _codes(estimator: object, given: Input, draft: Draft) -> tuple[int, list[lis
         if kinds == {True}:
             return _text_codes(fields, given.fills, lists, draft), lists
         if kinds != {False}:
-            raise NotLowered("an encoder over columns of text and of numbers together")
+            return _mixed_codes(given, lists, draft), lists
     if any(not isinstance(value, int | float) and not _is_missing(value) for values in lists for value in values):
         raise NotLowered("an encoder of texts that other steps have made")
     return _number_codes(draft.matrix(given), lists, draft), lists
+
+
+def _mixed_codes(given: Rows, lists: Sequence[Sequence[object]], draft: Draft) -> int:
+    """Columns of text and of numbers: the codes of each kind, then side by side in the columns' order."""
+    fields = [draft.schema.inputs[at] for at in given.positions]
+    texts = [at for at, item in enumerate(fields) if item.type == "string"]
+    others = [at for at, item in enumerate(fields) if item.type != "string"]
+    fills = [given.fills[at] for at in texts] if given.fills else ()
+    numbers = draft.matrix(Rows(tuple(given.positions[at] for at in others)))
+    registers = [
+        _text_codes([fields[at] for at in texts], fills, [lists[at] for at in texts], draft),
+        _number_codes(numbers, [lists[at] for at in others], draft),
+    ]
+    return draft.add("take", [draft.add("join", registers)], at=np.argsort([*texts, *others]))
 
 
 def _text_codes(fields: Sequence[Field], fills: Sequence[str], lists: Sequence[Sequence[object]], draft: Draft) -> int:

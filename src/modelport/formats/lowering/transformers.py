@@ -6,6 +6,7 @@ One function a class, in a table. Each reads fitted attributes and says NotLower
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -183,7 +184,10 @@ def _chosen(estimator: object, given: Input, draft: Draft) -> Parts:
 
 def _function(estimator: object, given: Input, draft: Draft) -> Input:
     del draft
-    if getattr(estimator, "func", None) is not None or getattr(estimator, "validate", False):
+    function = getattr(estimator, "func", None)
+    if isinstance(function, partial) and getattr(function.func, "__module__", "") == "sklearn.utils.validation":
+        return given  # histogram gradient boosting looks at its numbers, and changes nothing
+    if function is not None or getattr(estimator, "validate", False):
         raise NotLowered("FunctionTransformer of a function")
     return given
 

@@ -13,6 +13,7 @@ from modelport.formats.estimator_labels import Method
 from modelport.formats.estimator_tree import class_name
 from modelport.formats.lowering.draft import Draft, Input, NotLowered, Part
 from modelport.formats.lowering.linear import labels
+from modelport.formats.lowering.transformers import transform
 from modelport.forms.program.steps import Floats
 
 Answers = Mapping[Method, int]
@@ -166,8 +167,11 @@ def _histogram(estimator: object, given: Input, draft: Draft) -> Answers:
     groups = len(stages[0]) if stages else 0
     if not groups:
         raise NotLowered("histogram gradient boosting without trees")
-    if getattr(estimator, "_preprocessor", None) is not None or getattr(estimator, "is_categorical_", None) is not None:
-        raise NotLowered("histogram gradient boosting with categories")
+    before = getattr(estimator, "_preprocessor", None)
+    if before is None and getattr(estimator, "is_categorical_", None) is not None:
+        raise NotLowered("histogram gradient boosting with categories of an older version")
+    if before is not None:  # puts categories first, as their places, and what is not known among them as missing
+        given = transform(before, given, draft)
     trees = [_binned(tree) for stage in stages for tree in stage]
     start = np.asarray(getattr(estimator, "_baseline_prediction"), np.float64).reshape(-1)  # noqa: B009
     found = _found(trees, draft.matrix(given), draft)
@@ -179,17 +183,18 @@ def _binned(tree: object) -> Nodes:
     """Read a ``TreePredictor`` of histogram gradient boosting."""
     nodes = cast("npt.NDArray[np.void]", getattr(tree, "nodes"))  # noqa: B009
     is_leaf = nodes["is_leaf"].astype(bool)
-    if nodes["is_categorical"].any():
-        raise NotLowered("histogram gradient boosting with categories")
+    is_set = nodes["is_categorical"].astype(bool) & ~is_leaf
+    words = np.asarray(getattr(tree, "raw_left_cat_bitsets"), "<u4")  # noqa: B009
+    sets = np.unpackbits(np.ascontiguousarray(words).view(np.uint8), bitorder="little").reshape(len(words), 256)
     return Nodes(
         np.where(is_leaf, _LEAF, nodes["left"].astype(np.int64)),
         np.where(is_leaf, _LEAF, nodes["right"].astype(np.int64)),
         np.where(is_leaf, 0, nodes["feature_idx"].astype(np.int64)),
-        np.where(is_leaf, 0.0, nodes["num_threshold"].astype(np.float64)),
+        np.where(is_leaf | is_set, 0.0, nodes["num_threshold"].astype(np.float64)),
         nodes["missing_go_to_left"].astype(np.int64),
         nodes["value"].astype(np.float64)[:, None],
-        np.full(len(nodes), -1, np.int64),
-        np.zeros((0, 256), np.uint8),
+        np.where(is_set, nodes["bitset_idx"].astype(np.int64), -1),
+        sets,
     )
 
 

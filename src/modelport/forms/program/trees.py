@@ -160,10 +160,12 @@ def _decisions(trees: Ensemble) -> dict[str, Attribute]:
     """Return what each node asks."""
     at = np.flatnonzero(_written(trees))
     is_leaf, category = trees.left[at] == _LEAF, trees.category[at]
-    is_member = category >= 0
+    # The operator refuses a set without members; to be at most −∞ is as impossible.
+    is_empty = np.append(~trees.sets.any(axis=1), False)[category]
+    is_member = (category >= 0) & ~is_empty
     out: dict[str, Attribute] = {
         "nodes_featureids": np.where(is_leaf, 0, trees.feature[at]).astype(np.int64),
-        "nodes_splits": np.where(is_member, 0.0, trees.threshold[at]),
+        "nodes_splits": np.where(is_member, 0.0, np.where(is_empty, -np.inf, trees.threshold[at])),
         "nodes_modes": np.where(is_member, _MEMBER, _AT_MOST).astype(np.uint8),
     }
     if trees.missing_left.any():
