@@ -17,12 +17,13 @@ from modelport.formats.lowering.draft import NotLowered
 from modelport.forms.parity import prove
 from modelport.forms.program.compiled import make_ready
 from modelport.forms.program.form import COMPILED, Form, bind, open_form
+from modelport.forms.program.network import is_network
 from modelport.forms.program.steps import Program
 from modelport.forms.program.undecided import Undecided
 from modelport.forms.trials import trials
 
 _LARGEST_BYTES = 1 << 30
-_TRIAL_ROWS = 64
+_TRIAL_ROWS, _TRIAL_ROWS_OF_NETWORKS = 64, 8  # of what is computed at every start
 
 
 def compile_model(model: Model) -> Form:
@@ -92,21 +93,28 @@ def _program(lower: Callable[[], Program]) -> Program:
 def _trial(model: Model, program: Program, predictor: Predictor) -> tuple[Columns, Columns]:
     """Return rows of the model's own layout with the original's answers, which the form must give again whenever it is opened."""
     form = bind(program, model.schema, predictor.schema)
+    most = _TRIAL_ROWS_OF_NETWORKS if is_network(program) else _TRIAL_ROWS
     rows: list[Columns] = []
     for columns in trials(model.schema, program):
-        for at in range(min(columns.rows, _TRIAL_ROWS)):
+        for at in range(min(columns.rows, most)):
             row = columns.slice(at, at + 1)
+            if rows and _shapes(row) != _shapes(rows[0]):
+                break
             try:
                 form(row, None)
                 model.predict(row, None)
             except (Undecided, ModelportError):
                 continue
             rows.append(row)
-            if len(rows) == _TRIAL_ROWS:
+            if len(rows) == most:
                 break
-        if len(rows) == _TRIAL_ROWS:
+        if len(rows) == most:
             break
     if not rows:
         raise NotLowered("no rows were found that both answer")
     together = concat(rows)
     return together, concat([model.predict(together, None)])
+
+
+def _shapes(columns: Columns) -> list[tuple[int, ...]]:
+    return [array.shape[1:] for array in columns.values()]

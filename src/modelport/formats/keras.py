@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-import numpy as np
-import numpy.typing as npt
-
 from modelport.columns import Array
-from modelport.errors import LoadError, MissingExtra, ModelError, RefusedFile
+from modelport.errors import LoadError, MissingExtra, RefusedFile
 from modelport.formats.base import Options, Plan, Report, Step
 from modelport.formats.keras_file import Content, configuration, read
 from modelport.formats.keras_native import NetworkModel
 from modelport.formats.keras_predictor import KerasPredictor
 from modelport.formats.keras_real import choose, is_archive, is_by_batch, private_copy
 from modelport.formats.keras_real import load as load_real
-from modelport.formats.runtime import Cut, GraphPredictor, Preparation
+from modelport.formats.runtime import GraphPredictor, Preparation
 from modelport.forms.keras_onnx.convert import Converted, convert
 from modelport.forms.keras_onnx.fields import NotConverted
 from modelport.forms.keras_onnx.network import Layer, leaves
 from modelport.forms.keras_onnx.proto import Port
+from modelport.forms.program.network import program_of
+from modelport.forms.program.steps import Program
+from modelport.forms.runner import Cut, Runner
 from modelport.forms.session import open_session
 from modelport.schema import Field, Scalar, Schema, Type
 
@@ -148,24 +148,57 @@ def load(path: Path, options: Options) -> GraphPredictor | KerasPredictor:
 
 
 def _load_converted(path: Path, options: Options) -> GraphPredictor:
-    content = read(path, options)
+    converted = _convert(path, options)
     try:
-        converted = convert(content.network, content.weights, apart_bytes=_APART_BYTES)
-        del content
         session = open_session(converted.model, threads=options.threads, given=converted.apart)
     except ModuleNotFoundError as error:
-        raise MissingExtra(f"Keras files need {error.name}, which is not installed; run: pip install 'modelport[keras]'") from error
+        raise _missing(error) from error
     except LoadError as error:
         raise type(error)(f"{path.name}: {error.message}") from error
-    schema = schema_of(converted)
-    names = {item.name: port.name for item, port in zip(schema.outputs, converted.outputs, strict=True)}
-    check = _check_words(converted.words, converted.inputs)
-    cut = Cut(16, _lengths(_sequences(converted))) if converted.is_recurrent else Cut()
+    schema, names = schema_of(converted), _names(converted)
     is_row_wise = not any(item.is_by_batch for item in converted.prepared)
     runner = GraphPredictor(
-        schema, session, names, check=check, cut=cut, is_row_wise=is_row_wise, preparation=_preparation(converted, is_row_wise=is_row_wise)
+        schema,
+        Runner(session, _cut(converted), _words_of(converted)),
+        names,
+        is_row_wise=is_row_wise,
+        preparation=_preparation(converted, is_row_wise=is_row_wise),
+        lowered=lambda: _program(path, options),
     )
     return replace(runner, native=NetworkModel(converted.inputs, converted.outputs, runner.compute))
+
+
+def _convert(path: Path, options: Options) -> Converted:
+    try:
+        content = read(path, options)
+        return convert(content.network, content.weights, apart_bytes=_APART_BYTES)
+    except ModuleNotFoundError as error:
+        raise _missing(error) from error
+    except LoadError as error:
+        raise type(error)(f"{path.name}: {error.message}") from error
+
+
+def _missing(error: ModuleNotFoundError) -> MissingExtra:
+    return MissingExtra(f"Keras files need {error.name}, which is not installed; run: pip install 'modelport[keras]'")
+
+
+def _program(path: Path, options: Options) -> Program:
+    """Return the network as a program, from the file again: nobody else needs its weights once the session has them."""
+    converted = _convert(path, options)
+    return program_of(converted, schema_of(converted), _names(converted), _cut(converted))
+
+
+def _names(converted: Converted) -> Mapping[str, str]:
+    """Return the graph's output behind each of the schema's."""
+    return {item.name: port.name for item, port in zip(schema_of(converted).outputs, converted.outputs, strict=True)}
+
+
+def _words_of(converted: Converted) -> Mapping[str, int]:
+    return {port.name: converted.words[port.name] for port in converted.inputs if port.name in converted.words}
+
+
+def _cut(converted: Converted) -> Cut:
+    return Cut(16, _sequences(converted)) if converted.is_recurrent else Cut()
 
 
 def _sequences(converted: Converted) -> tuple[str, ...]:
@@ -183,34 +216,3 @@ def _preparation(converted: Converted, *, is_row_wise: bool) -> Preparation | No
         return {name: feed[name] for name in kept} | {item.port.name: item.run(feed[item.source]) for item in converted.prepared}
 
     return Preparation(run) if is_row_wise else Preparation(run, _KERAS_BATCH)
-
-
-def _lengths(names: tuple[str, ...]) -> Callable[[Mapping[str, Array]], npt.NDArray[np.int64]] | None:
-    """Return what counts each row's words that are not padding: the steps that a masked recurrent layer computes."""
-    if not names:
-        return None
-
-    def count(feed: Mapping[str, Array]) -> npt.NDArray[np.int64]:
-        total = np.zeros(feed[names[0]].shape[0], np.int64)
-        for name in names:
-            total += np.count_nonzero(feed[name].reshape(len(total), -1), axis=1)
-        return total
-
-    return count
-
-
-def _check_words(words: Mapping[str, int], inputs: tuple[Port, ...]) -> Callable[[Mapping[str, Array]], None] | None:
-    """Return the check that numbers are rows of their embedding: ONNX would count negative ones from the end."""
-    limits = {port.name: words[port.name] for port in inputs if port.name in words}
-    if not limits:
-        return None
-
-    def check(feed: Mapping[str, Array]) -> None:
-        for name, limit in limits.items():
-            array = feed[name].astype(np.int64, copy=False)
-            if array.size and (int(array.max()) >= limit or int(array.min()) < 0):
-                wrong = (array >= limit) | (array < 0)
-                row = int(np.argwhere(wrong)[0][0])
-                raise ModelError(f'input "{name}": {array[wrong][0]} at row {row} is not a number of this model; expected 0 to {limit - 1}')
-
-    return check

@@ -13,8 +13,9 @@ from modelport.columns import Array
 from modelport.errors import LoadError, MissingExtra, RefusedFile, UnreadableFile
 from modelport.formats import onnx_outside
 from modelport.formats.base import Options, Report, Step
-from modelport.formats.runtime import Cut, GraphPredictor
+from modelport.formats.runtime import GraphPredictor
 from modelport.forms.onnx_proto import Outline, Port, outline
+from modelport.forms.runner import Cut, Runner
 from modelport.forms.session import open_session
 from modelport.schema import Field, Scalar, Schema, Type
 
@@ -123,7 +124,7 @@ def load(path: Path, options: Options) -> GraphPredictor:
     finish = {port.name: _finish(item, port, schema.classes) for item, port in zip(schema.outputs, ports.values(), strict=True)}
     names = {name: port.name for name, port in ports.items()}
     cut = Cut(1) if any(port.shape[0] == 1 for port in found.inputs if port.name not in found.constants) else Cut()
-    return GraphPredictor(schema, session, names, form="native", native=session, finish=finish, cut=cut)
+    return GraphPredictor(schema, Runner(session, cut, finish=finish), names, form="native", native=session)
 
 
 def _finish(item: Field, port: Port, classes: Sequence[Scalar]) -> Callable[[object], Array]:

@@ -1,12 +1,13 @@
 """The proof that a form answers as the original does: the same rows through both, compared number by number.
 
 The rows are those of ``trials``: random, and at and beside everything that the form compares with. Labels must be equal, numbers
-within TOLERANCE; a row on which the form leaves the answer to the original proves nothing, and a form that does so too often is
-of no use.
+within TOLERANCE, those of networks (float32) within NETWORK_TOLERANCE; a row on which the form leaves the answer to the original
+proves nothing, and a form that does so too often is of no use.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,13 +16,18 @@ import numpy.typing as npt
 
 from modelport.columns import Columns
 from modelport.errors import ModelportError
+from modelport.forms.program.network import is_network
 from modelport.forms.program.steps import Program
 from modelport.forms.program.undecided import Undecided
 from modelport.forms.trials import trials
 from modelport.schema import Schema
 
 TOLERANCE = 1e-12
+TOLERANCE_SINGLE = 1e-6
+"""For float32 answers, whose last bit is 6e-8."""
+NETWORK_TOLERANCE = 1e-6
 _SINGLES = 32
+_BUDGET_S = 4.0
 Predict = Callable[[Columns, Sequence[str] | None], Columns]
 
 
@@ -34,26 +40,51 @@ class Evidence:
     difference: float = 0.0
 
 
-def prove(original: Predict, form: Predict, schema: Schema, program: Program) -> Evidence:
-    """Compare a form with the original on rows made for it. Cost: some hundred calls' worth of both."""
-    seen = _Seen(0.0 if _is_exact(program) else TOLERANCE)
+def tolerance_of(program: Program) -> float:
+    """Return how far a number may be from the original's."""
+    return NETWORK_TOLERANCE if is_network(program) else TOLERANCE
+
+
+def prove(original: Predict, form: Predict, schema: Schema, program: Program, clock: Callable[[], float] = time.monotonic) -> Evidence:
+    """Compare a form with the original on rows made for it.
+
+    Cost: some hundred calls' worth of both. Of slow networks fewer rows are compared, at least one of each kind.
+    """
+    seen = _Seen(0.0 if _is_exact(program) else tolerance_of(program))
+    began_s = clock()
     for columns in trials(schema, program):
-        try:
-            problem = seen.look(original, form, columns)
-        except Undecided:  # one of its rows; the others are looked at one by one
-            for at in range(min(columns.rows, _SINGLES)):
-                try:
-                    problem = seen.look(original, form, columns.slice(at, at + 1))
-                except Undecided:
-                    seen.undecided += 1
-                    problem = ""
-                if problem:
-                    break
+        if is_network(program):
+            columns = columns.slice(0, _affordable(columns.rows, seen.rows, clock() - began_s))
+        problem = _look(seen, original, form, columns)
         if problem:
             return Evidence(problem, seen.rows, seen.largest)
+    if not seen.rows and not seen.undecided:
+        return Evidence("no rows were found that both answer")
     if seen.rows <= seen.undecided:
         return Evidence(f"the form left {seen.undecided} of {seen.rows + seen.undecided} rows to the original", seen.rows, seen.largest)
     return Evidence("", seen.rows, seen.largest)
+
+
+def _affordable(rows: int, seen: int, spent_s: float) -> int:
+    """Return how many of these rows can be compared, if they cost as much as those before."""
+    each_s = spent_s / max(seen, 1)
+    return rows if each_s * rows <= _BUDGET_S - spent_s else max(1, int((_BUDGET_S - spent_s) / each_s))
+
+
+def _look(seen: _Seen, original: Predict, form: Predict, columns: Columns) -> str:
+    """Compare on these rows; where the form leaves them to the original, one by one. Returns what differs, "" if nothing does."""
+    try:
+        return seen.look(original, form, columns)
+    except Undecided:
+        for at in range(min(columns.rows, _SINGLES)):
+            try:
+                problem = seen.look(original, form, columns.slice(at, at + 1))
+            except Undecided:
+                seen.undecided += 1
+                continue
+            if problem:
+                return problem
+    return ""
 
 
 @dataclass(slots=True)
@@ -99,8 +130,9 @@ def compare(expected: Columns, found: Columns, tolerance: float = TOLERANCE) -> 
             apart = _apart(have.astype(np.float64), wanted.astype(np.float64))
         apart = np.where((have == wanted) | (np.isnan(have) & np.isnan(wanted)), 0.0, apart)
         largest = max(largest, float(apart.max(initial=0.0)))
-        if not (apart <= tolerance).all():
-            return f"{name} differs by {largest:.1e}, more than {tolerance:.0e}", largest
+        limit = TOLERANCE_SINGLE if tolerance and wanted.dtype == np.float32 else tolerance
+        if not (apart <= limit).all():
+            return f"{name} differs by {largest:.1e}, more than {limit:.0e}", largest
     return "", largest
 
 

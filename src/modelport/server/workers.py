@@ -18,7 +18,7 @@ from modelport.engine.pool import Pool, PoolSettings
 from modelport.engine.probe import Compiled
 from modelport.errors import LoadError
 from modelport.formats.base import Options
-from modelport.forms.program.form import Form, load, open_form
+from modelport.forms.program.form import Form, Predict, load, open_form
 from modelport.server import kept
 from modelport.server.environments import HERE, Place
 
@@ -59,11 +59,11 @@ def executor(snapshot: Snapshot, listener: Listener, settings: Settings, staff: 
         return pool(snapshot, passed_on, settings, replace(staff, workers=1, is_probed=False))
 
     found = None if staff.is_probed else kept.find(key)
-    form = _form(found)
+    opened = _opened(found)
     is_inline = settings.isolation != "process"
-    if form is not None and is_inline:
-        return Inline(form, open_form(form), listener, original)
-    if form is not None and found is not None:
+    if opened is not None and is_inline:
+        return Inline(*opened, listener, original)
+    if opened is not None and found is not None:
         path = snapshot.folder.path / "form"
         path.write_bytes(found.data)
         return pool(snapshot, listener, settings, replace(staff, is_formed=True, form=path))
@@ -74,16 +74,15 @@ def executor(snapshot: Snapshot, listener: Listener, settings: Settings, staff: 
     return Adopting(workers, Adoption(listener, original, lambda made: kept.keep(key, made), isolation, known))
 
 
-def _form(found: Compiled | None) -> Form | None:
-    """Return the form that was kept, None where there is none, or it no longer holds and is to be made anew."""
+def _opened(found: Compiled | None) -> tuple[Form, Predict] | None:
+    """Return the form that was kept, ready; None where there is none, or it no longer holds and is to be made anew."""
     if found is None or not found.data:
         return None
     try:
         form = load(found.data)
-        open_form(form)
+        return form, open_form(form)
     except LoadError:
         return None
-    return form
 
 
 def pool(snapshot: Snapshot, listener: Listener, settings: Settings, staff: Staff) -> Pool:

@@ -39,6 +39,8 @@ ELEMENT_TYPES = {
 _INT, _FLOAT, _STRING, _TENSOR, _INTS, _FLOATS, _STRINGS = 2, 1, 3, 4, 7, 6, 8
 _VARINT, _BYTES, _FIXED32 = 0, 2, 5
 _EXTERNAL = 1
+GIVEN = "given"
+"""Where the file says that a constant lies which the runtime gets by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +174,7 @@ def _attribute(value: Attribute) -> Chunks:
 def _tensor(name: str, array: Array, *, is_apart: bool) -> Chunks:
     head: Chunks = [*(_number(1, length) for length in array.shape), _number(2, ELEMENT_TYPES[array.dtype.name]), *_text(8, name)]
     if is_apart:
-        return [*head, *_field(13, [*_text(1, "location"), *_text(2, "given")]), _number(14, _EXTERNAL)]
+        return [*head, *_field(13, [*_text(1, "location"), *_text(2, GIVEN)]), _number(14, _EXTERNAL)]
     array = np.asarray(array, order="C")  # ascontiguousarray would make a scalar a vector
     data: bytes | memoryview = array.reshape(-1).view(np.uint8).data if array.size else b""
     return [*head, *_field(9, [data])]

@@ -7,13 +7,20 @@ from dataclasses import dataclass
 
 from modelport.columns import Array, Columns
 from modelport.errors import LoadError, ModelError
-from modelport.forms.program import features, numbers, scores, texts, trees
+from modelport.forms.program import features, network, numbers, scores, texts, trees
 from modelport.forms.program.steps import Program, Step
 
 Function = Callable[..., object]
 Make = Callable[[Step], Function]
 
-OPERATIONS: Mapping[str, Make] = {**features.OPERATIONS, **numbers.OPERATIONS, **scores.OPERATIONS, **texts.OPERATIONS, **trees.OPERATIONS}
+OPERATIONS: Mapping[str, Make] = {
+    **features.OPERATIONS,
+    **network.OPERATIONS,
+    **numbers.OPERATIONS,
+    **scores.OPERATIONS,
+    **texts.OPERATIONS,
+    **trees.OPERATIONS,
+}
 """Every operation: what makes its function from a step. Each raises LoadError where the step does not fit together."""
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from modelport.columns import Array, Columns
 from modelport.errors import LoadError, ManifestError
-from modelport.forms.parity import compare
+from modelport.forms.parity import compare, tolerance_of
 from modelport.forms.program import steps
 from modelport.forms.program.compiled import make_ready
 from modelport.forms.program.steps import Plain, Program, Step
@@ -113,7 +113,7 @@ def open_form(form: Form) -> Predict:
     Raises: LoadError where it does not fit together or no longer gives the original's answers.
     """
     predict = bind(form.program, form.schema, form.own)
-    problem, _ = compare(form.expected, predict(form.trial, None))
+    problem, _ = compare(form.expected, predict(form.trial, None), tolerance_of(form.program))
     if problem:
         raise LoadError(f"the converted form no longer answers as the model did ({problem}); delete it, and it is made again")
     return predict

@@ -112,12 +112,17 @@ def labels(step: Step) -> Function:
     """Probabilities or scores → class labels.
 
     ``rule``: "largest" takes the first largest and "sign" the class of a positive score, exactly as the library does;
-    "largest by margin" and "sign by margin" leave rows within MARGIN of a tie to the original.
+    "largest by margin" and "sign by margin" leave rows within ``margin`` of a tie to the original.
     """
-    classes = _classes(step)
-    rule = step.text("rule")
-    choose = {"largest": _largest, "largest by margin": _clear_largest, "sign": _sign, "sign by margin": _clear_sign}[rule]
-    return lambda x: classes[choose(x)]
+    classes, margin = _classes(step), step.number("margin", MARGIN)
+    choose: dict[str, Callable[[Floats], Places]] = {
+        "largest": _largest,
+        "largest by margin": lambda x: _clear_largest(x, margin),
+        "sign": _sign,
+        "sign by margin": lambda x: _clear_sign(x, margin),
+    }
+    place = choose[step.text("rule")]
+    return lambda x: classes[place(x)]
 
 
 def _classes(step: Step) -> Array:
@@ -134,13 +139,13 @@ def _largest(x: Floats) -> Places:
     return at
 
 
-def _clear_largest(x: Floats) -> Places:
+def _clear_largest(x: Floats, margin: float) -> Places:
     if x.shape[1] == 2:
         margins = np.abs(x[:, 1] - x[:, 0])
     else:
         ordered = np.partition(x, -2, axis=1)
         margins = ordered[:, -1] - ordered[:, -2]
-    if not (margins > MARGIN).all():  # NaN is no margin either
+    if not (margins > margin).all():  # NaN is no margin either
         raise Undecided
     return _largest(x)
 
@@ -149,8 +154,8 @@ def _sign(x: Floats) -> Places:
     return (x > 0.0).astype(np.intp)
 
 
-def _clear_sign(x: Floats) -> Places:
-    if not (np.abs(x) > MARGIN).all():
+def _clear_sign(x: Floats, margin: float) -> Places:
+    if not (np.abs(x) > margin).all():
         raise Undecided
     return _sign(x)
 
