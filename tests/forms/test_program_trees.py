@@ -77,10 +77,10 @@ def test_a_node_of_a_set_that_is_not_there_is_refused() -> None:
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 1.0])
 @pytest.mark.parametrize("missing", [0, 1])
 def test_sets_of_256_flags_are_asked_exactly(share: float, missing: int) -> None:
-    """Members are whole numbers, numbers between them count as the one towards zero; a set may be empty, or hold all."""
+    """A set may be empty, or hold all; whole numbers outside of it are never members."""
     random = np.random.default_rng(5)
     flags = random.random((1, 256)) < share
-    odd = [np.nan, -1.0, -0.5, 0.5, 63.9, 255.9, 256.0, 1e9, 2.0**31, 2.0**32, 2.0**33, -(2.0**31)]
+    odd = [np.nan, -1.0, -2.0, 256.0, 300.0, 1e9, 2.0**31, 2.0**32, 2.0**33, -(2.0**31)]
     rows = np.r_[np.arange(256.0), odd]
     found = run(
         "leaves", rows[:, None], settings={"width": 1}, left=[1, -1, -1], right=[2, -1, -1], feature=[0, 0, 0], threshold=[0.0, 0.0, 0.0],

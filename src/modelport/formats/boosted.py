@@ -14,6 +14,8 @@ import numpy.typing as npt
 
 from modelport.columns import Array, Columns
 from modelport.errors import ModelError, public_text
+from modelport.formats.lowering.draft import NotLowered
+from modelport.forms.program.steps import Program
 from modelport.schema import Field, Scalar, Schema
 
 Matrix: TypeAlias = npt.NDArray[np.float64]
@@ -23,7 +25,10 @@ Compute: TypeAlias = Callable[[Matrix, Sequence[str]], Mapping[str, Array]]
 
 @dataclass(frozen=True, slots=True)
 class BoostedPredictor:
-    """Trees of a native file, answered by their library. ``notes`` say what was repaired in the file of an older version."""
+    """Trees of a native file, answered by their library. ``notes`` say what was repaired in the file of an older version.
+
+    ``form_of``: makes the same trees as a program.
+    """
 
     schema: Schema
     native: object
@@ -32,10 +37,17 @@ class BoostedPredictor:
     form: str = "native"
     is_row_wise: bool = True
     notes: tuple[str, ...] = ()
+    form_of: Callable[[], Program] | None = None
     feed: Callable[[Columns], Matrix] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "feed", make_feed(self.schema))
+
+    def lower(self) -> Program:
+        """Return the same trees as a program. Raises: NotLowered with the reason where they have none."""
+        if self.form_of is None:
+            raise NotLowered("its trees have no other form")
+        return self.form_of()
 
     def predict(self, columns: Columns, outputs: Sequence[str] | None) -> Columns:
         """Answer one row for each row.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -16,6 +17,7 @@ from modelport.formats import streams
 from modelport.formats.base import Options, Report, Step
 from modelport.formats.boosted import BoostedModel, BoostedPredictor, Compute, Matrix, inputs_of, label_field, labels_of
 from modelport.formats.lightgbm_file import Content, read
+from modelport.formats.lowering.lightgbm import lower_file
 from modelport.schema import Field, Schema
 
 if TYPE_CHECKING:
@@ -92,7 +94,8 @@ def predictor_of(content: Content, options: Options) -> BoostedPredictor:
         return cast("npt.NDArray[np.float64]", booster.predict(rows, num_threads=threads))
 
     compute = _compute(schema, raw)
-    return BoostedPredictor(schema, BoostedModel(schema, compute, booster), compute, (LightGBMError, ValueError, TypeError))
+    native, failures = BoostedModel(schema, compute, booster), (LightGBMError, ValueError, TypeError)
+    return BoostedPredictor(schema, native, compute, failures, form_of=partial(lower_file, content, schema))
 
 
 def open_booster(content: Content) -> lightgbm.Booster:

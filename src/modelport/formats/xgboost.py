@@ -7,6 +7,7 @@ they do there; a file that a Booster saved counts all, as Booster.predict does.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, cast
@@ -19,6 +20,7 @@ from modelport.errors import LoadError, MissingExtra, ModelportError, RefusedFil
 from modelport.formats import streams
 from modelport.formats.base import Options, Report, Step
 from modelport.formats.boosted import BoostedModel, BoostedPredictor, Compute, Matrix, labels_of
+from modelport.formats.lowering.xgboost import lower_file
 from modelport.formats.xgboost_file import Content, read
 from modelport.formats.xgboost_schema import schema_of
 from modelport.schema import Schema
@@ -111,8 +113,9 @@ def predictor_of(content: Content, options: Options) -> BoostedPredictor:
 
     schema = schema_of(content)
     compute = _compute(content, booster, schema)
+    made = partial(lower_file, content, schema)
     native = BoostedModel(schema, compute, booster)
-    return BoostedPredictor(schema, native, compute, (XGBoostError, ValueError, TypeError), notes=content.notes)
+    return BoostedPredictor(schema, native, compute, (XGBoostError, ValueError, TypeError), notes=content.notes, form_of=made)
 
 
 def open_booster(content: Content, threads: int | None) -> xgboost.Booster:

@@ -11,6 +11,7 @@ from modelport.columns import Array
 from modelport.formats.estimator_labels import Method
 from modelport.formats.estimator_tree import class_name
 from modelport.formats.lowering.draft import Draft, Input, NotLowered, Parts, Rows
+from modelport.forms.program.steps import Plain
 
 Answers = Mapping[Method, int]
 Lower = Callable[[object, Input, Draft], Answers]
@@ -45,16 +46,20 @@ def scores(weights: Array, intercept: Array, given: Input, draft: Draft) -> int:
 
 def labels(register: int, estimator: object, rule: str, draft: Draft) -> int:
     """Add the step from scores or probabilities to the estimator's class labels."""
-    classes = np.asarray(getattr(estimator, "classes_"))  # noqa: B009  # of an object
+    return choose(register, np.asarray(getattr(estimator, "classes_")), {"rule": rule}, draft)  # noqa: B009  # of an object
+
+
+def choose(register: int, classes: Array, rule: Mapping[str, Plain], draft: Draft) -> int:
+    """Add the step from scores or probabilities to class labels, by a rule of the operation."""
     if classes.dtype.kind in "OU":
         listed = classes.tolist()
         if not all(isinstance(item, str) for item in listed):
             raise NotLowered("class labels that are neither all text nor all numbers")
-        return draft.add("labels", [register], {"rule": rule, "classes": listed})
+        return draft.add("labels", [register], {**rule, "classes": listed})
     kind = {"b": np.bool_, "i": np.int64, "u": np.int64, "f": np.float64}.get(classes.dtype.kind)
     if kind is None:
         raise NotLowered(f"class labels of {classes.dtype}")
-    return draft.add("labels", [register], {"rule": rule}, classes=classes.astype(kind))
+    return draft.add("labels", [register], rule, classes=classes.astype(kind))
 
 
 def _weights(estimator: object) -> tuple[Array, Array]:

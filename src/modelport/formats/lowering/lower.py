@@ -10,6 +10,7 @@ from modelport.formats.estimator_inputs import Use
 from modelport.formats.estimator_labels import Method
 from modelport.formats.estimator_outputs import Answer
 from modelport.formats.estimator_tree import class_name, flatten, is_from_sklearn
+from modelport.formats.lowering.boosted_classes import BOOSTED
 from modelport.formats.lowering.draft import Draft, Input, NotLowered, Rows
 from modelport.formats.lowering.linear import LINEAR, Answers
 from modelport.formats.lowering.transformers import TRANSFORMERS, transform
@@ -37,6 +38,8 @@ def lower(estimator: object, schema: Schema, uses: Sequence[Use], answers: Seque
 def answer(estimator: object, given: Input, draft: Draft) -> Answers:
     """Add the steps of the estimator that answers. Raises: NotLowered."""
     name = class_name(estimator)
+    if (boosted := BOOSTED.get(f"{type(estimator).__module__}.{name}")) is not None:
+        return boosted(estimator, given, draft)
     if not is_from_sklearn(estimator):
         raise NotLowered(f"{name} is no class of scikit-learn")
     if name in _ESTIMATORS:
@@ -53,6 +56,6 @@ def _shaped(item: Answer, found: Mapping[Method, int], draft: Draft) -> int:
     register = found[item.method]
     if item.field.shape == (1,) and item.method == "decision_function":
         return draft.add("as_column", [register])
-    if item.field.type not in ("float64", "string", "int64", "bool") or np.dtype(item.field.dtype).kind == "u":
+    if item.field.type not in ("float64", "float32", "string", "int64", "bool") or np.dtype(item.field.dtype).kind == "u":
         raise NotLowered(f"the output {item.field.name} is {item.field.type}")
     return register

@@ -57,8 +57,8 @@ def _plain(tree: object) -> Nodes:
     )
 
 
-def _found(trees: Sequence[Nodes], x: Part, draft: Draft) -> int:
-    """Add the step that finds the leaf of each row in each tree."""
+def find_leaves(trees: Sequence[Nodes], x: Part, draft: Draft) -> int:
+    """Add the step that finds the leaf of each row in each tree. Raises: NotLowered where they are too many."""
     sizes = [len(tree.left) for tree in trees]
     if sum(sizes) > _MAX_NODES:
         raise NotLowered(f"{sum(sizes)} nodes, more than {_MAX_NODES}")
@@ -94,7 +94,7 @@ def _forest(estimator: object, given: Input, draft: Draft) -> Answers:
     trees = [_plain(getattr(member, "tree_")) for member in members]  # noqa: B009
     if isinstance(getattr(estimator, "n_outputs_", 1), int) and getattr(estimator, "n_outputs_", 1) != 1:
         raise NotLowered("trees of several outputs")
-    found = _found(trees, _singles(given, draft), draft)
+    found = find_leaves(trees, _singles(given, draft), draft)
     divisor = float(len(trees))
     sums = draft.add("leaf_sums", [found], {"divisor": divisor}, values=np.concatenate([tree.values for tree in trees]))
     if getattr(estimator, "classes_", None) is None:
@@ -120,7 +120,7 @@ def _boosting(estimator: object, given: Input, draft: Draft) -> Answers:
     trees = [replace(tree, values=rate * tree.values) for tree in trees]
     groups = stages.shape[1]
     start = _start(estimator, groups)
-    found = _found(trees, _singles(given, draft), draft)
+    found = find_leaves(trees, _singles(given, draft), draft)
     raw = draft.add("leaf_sums", [found], {"groups": groups}, values=_isolated(trees, start))
     return _of_raw(estimator, raw, groups, draft)
 
@@ -174,7 +174,7 @@ def _histogram(estimator: object, given: Input, draft: Draft) -> Answers:
         given = transform(before, given, draft)
     trees = [_binned(tree) for stage in stages for tree in stage]
     start = np.asarray(getattr(estimator, "_baseline_prediction"), np.float64).reshape(-1)  # noqa: B009
-    found = _found(trees, draft.matrix(given), draft)
+    found = find_leaves(trees, draft.matrix(given), draft)
     raw = draft.add("leaf_sums", [found], {"groups": groups}, values=_isolated(trees, np.broadcast_to(start, (groups,))))
     return _of_raw(estimator, raw, groups, draft)
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from modelport.columns import Array, Columns
 from modelport.errors import LoadError, ModelError
-from modelport.forms.program import features, network, numbers, scores, texts, trees
+from modelport.forms.program import boosting, features, network, numbers, scores, texts, trees
 from modelport.forms.program.steps import Program, Step
 
 Function = Callable[..., object]
 Make = Callable[[Step], Function]
 
 OPERATIONS: Mapping[str, Make] = {
+    **boosting.OPERATIONS,
     **features.OPERATIONS,
     **network.OPERATIONS,
     **numbers.OPERATIONS,
