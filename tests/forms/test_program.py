@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 
 import numpy as np
@@ -68,37 +67,92 @@ def test_a_file_cut_short_is_refused(cut: int) -> None:
         steps.load(steps.dump(linear())[:cut])
 
 
-def written(document: dict[str, object], **arrays: np.ndarray) -> bytes:
-    out = io.BytesIO()
-    np.savez(out, program=np.frombuffer(json.dumps(document).encode(), np.uint8), **arrays)
-    return out.getvalue()
+def written(document: object, body: bytes = b"") -> bytes:
+    """Return a file of that document, as ``dump`` would lay it out."""
+    text = json.dumps(document).encode()
+    start = b"modelport program 2\n" + len(text).to_bytes(8, "little") + len(body).to_bytes(8, "little") + text
+    return start + bytes(-len(start) % 64) + body
+
+
+def one_step(array: object, body: int = 64) -> bytes:
+    """Return a file of one step with one array, described so."""
+    return written({"steps": [{"op": "take", "inputs": [0], "settings": {}, "arrays": [array]}], "outputs": {"y": 1}}, bytes(body))
+
+
+def test_the_layout_is_what_the_tests_below_write() -> None:
+    program = steps.load(one_step(["at", "int64", [2, 4], 0]))
+    assert program.steps[0].arrays["at"].tolist() == [[0] * 4] * 2
+    assert steps.dump(program) == one_step(["at", "int64", [2, 4], 0])
 
 
 @pytest.mark.parametrize(
     "document",
     [
-        {"format": 2, "steps": [], "outputs": {}},
-        {"format": 1, "steps": [{"op": "take", "inputs": [1], "settings": {}, "arrays": []}], "outputs": {}},
-        {"format": 1, "steps": [{"op": "take", "inputs": [-1], "settings": {}, "arrays": []}], "outputs": {}},
-        {"format": 1, "steps": [{"op": "take", "inputs": [0], "settings": {}, "arrays": ["at"]}], "outputs": {}},
-        {"format": 1, "steps": [], "outputs": {"y": 1}},
-        {"format": 1, "steps": 7, "outputs": {}},
+        {"steps": [{"op": "take", "inputs": [1], "settings": {}, "arrays": []}], "outputs": {}},
+        {"steps": [{"op": "take", "inputs": [-1], "settings": {}, "arrays": []}], "outputs": {}},
+        {"steps": [], "outputs": {"y": 1}},
+        {"steps": 7, "outputs": {}},
+        {"steps": []},
         [],
     ],
-    ids=["another version", "later register", "negative register", "array missing", "output of no step", "no list", "no object"],
+    ids=["later register", "negative register", "output of no step", "no list", "no outputs", "no object"],
 )
-def test_a_document_that_does_not_fit_is_refused(document: dict[str, object]) -> None:
+def test_a_document_that_does_not_fit_is_refused(document: object) -> None:
     with pytest.raises(LoadError, match="damaged"):
         steps.load(written(document))
 
 
-def test_arrays_of_objects_are_never_unpickled() -> None:
-    out = io.BytesIO()
-    document = {"format": 1, "steps": [{"op": "take", "inputs": [0], "settings": {}, "arrays": ["at"]}], "outputs": {}}
-    program = np.frombuffer(json.dumps(document).encode(), np.uint8)
-    np.savez(out, program=program, **{"0.at": np.array([print], object)}, allow_pickle=True)
-    with pytest.raises(LoadError):
-        steps.load(out.getvalue())
+@pytest.mark.parametrize(
+    "array",
+    [
+        ["at", "int64", [9], 0],
+        ["at", "int64", [8], 64],
+        ["at", "int64", [1], 8],
+        ["at", "int64", [1], -64],
+        ["at", "int64", [-1], 0],
+        ["at", "int64", [True], 0],
+        ["at", "int64", [1.0], 0],
+        ["at", "int64", [1 << 62, 1 << 62], 0],
+        ["at", "object", [1], 0],
+        ["at", "O", [1], 0],
+        ["at", ["int64"], [1], 0],
+        ["at", "int64", [1]],
+        ["at", "int64", 1, 0],
+        "at",
+    ],
+    ids=str,
+)
+def test_an_array_outside_of_the_file_or_of_another_kind_is_refused(array: object) -> None:
+    with pytest.raises(LoadError, match="damaged"):
+        steps.load(one_step(array))
+
+
+def test_a_file_of_another_version_is_refused() -> None:
+    with pytest.raises(LoadError, match="another version"):
+        steps.load(b"PK" + steps.dump(linear()))
+
+
+def test_bytes_after_the_end_are_refused() -> None:
+    with pytest.raises(LoadError, match="bytes instead of"):
+        steps.load(steps.dump(linear()) + bytes(64))
+
+
+def test_arrays_of_all_kinds_come_back_and_large_ones_are_not_copied() -> None:
+    made = {
+        "large": np.arange(1 << 17, dtype=np.float64),
+        "none": np.zeros((0, 3), np.int64),
+        "scalar": np.array(True),
+        "turned": np.arange(6, dtype=np.float32).reshape(2, 3).T,
+        "big end": np.arange(3, dtype=">i4"),
+    }
+    data = steps.dump(Program((Step("x", (0,), {}, made),), {"y": 1}))
+    (step,) = steps.load(memoryview(data)).steps
+    assert {name: (array.shape, array.tolist()) for name, array in step.arrays.items()} == {
+        name: (array.shape, array.tolist()) for name, array in made.items()
+    }
+    whole = np.frombuffer(data, np.uint8)
+    assert {name for name, array in step.arrays.items() if np.shares_memory(whole, array)} == {"large"}
+    assert step.arrays["large"].ctypes.data % 8 == whole.ctypes.data % 8
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import os
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from modelport.engine.probe import Compiled
@@ -67,3 +68,33 @@ def test_starts_at_once_leave_one_whole_file(cache: Path) -> None:
         thread.join()
     assert kept.find(KEY) in found
     assert os.listdir(cache) == [KEY]
+
+
+def test_a_form_is_mapped_and_begins_where_arrays_may() -> None:
+    kept.keep(KEY, Compiled(b"bytes"))
+    found = kept.find(KEY)
+    assert found is not None
+    assert isinstance(found.data, memoryview)
+    assert found.data.readonly
+    assert np.frombuffer(found.data, np.uint8).ctypes.data % 64 == 0
+
+
+def test_a_shared_form_stays_when_the_kept_one_goes(tmp_path: Path, cache: Path) -> None:
+    kept.keep(KEY, Compiled(b"bytes"))
+    kept.share(KEY, tmp_path / "form")
+    assert (tmp_path / "form").stat().st_ino == (cache / KEY).stat().st_ino
+    (cache / KEY).unlink()
+    assert (tmp_path / "form").read_bytes()[kept.HEADER_BYTES :] == b"bytes"
+
+
+def test_where_no_second_name_can_be_had_there_is_a_copy(tmp_path: Path, cache: Path) -> None:
+    kept.keep(KEY, Compiled(b"bytes"))
+    elsewhere = Path("/dev/shm") / f"modelport-test-{os.getpid()}"
+    if not elsewhere.parent.is_dir() or elsewhere.parent.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("needs a second file system at /dev/shm")
+    try:
+        kept.share(KEY, elsewhere)
+        assert elsewhere.stat().st_ino != (cache / KEY).stat().st_ino
+        assert elsewhere.read_bytes() == (cache / KEY).read_bytes()
+    finally:
+        elsewhere.unlink()

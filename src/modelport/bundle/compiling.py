@@ -17,7 +17,7 @@ from modelport.formats.lowering.draft import NotLowered
 from modelport.forms.parity import prove
 from modelport.forms.program.compiled import make_ready
 from modelport.forms.program.form import COMPILED, Form, bind, open_form
-from modelport.forms.program.network import is_network
+from modelport.forms.program.network import is_network, with_threads
 from modelport.forms.program.steps import Program
 from modelport.forms.program.undecided import Undecided
 from modelport.forms.trials import trials
@@ -49,12 +49,13 @@ def compile_model(model: Model) -> Form:
     return Form(model.schema, own, program, trial, expected, facts)
 
 
-def formed(form: Form, load: Callable[[], Model]) -> Model:
+def formed(form: Form, load: Callable[[], Model], threads: int | None = None) -> Model:
     """Return a model that answers from a form; ``load`` brings the original where the form leaves rows to it.
 
+    ``threads``: of networks.
     Raises: LoadError where the form does not hold.
     """
-    predict, original = open_form(form), list[Model]()
+    predict, original = open_form(replace(form, program=with_threads(form.program, threads or 1))), list[Model]()
 
     def answer(columns: Columns, outputs: Sequence[str] | None) -> Columns:
         try:

@@ -71,6 +71,8 @@ class Adopting:
         except LoadError as error:  # the workers answer just as well
             _log.warning("the compiled form cannot be used", reason=error.message)
             return described
+        del form, found
+        self._pool.compiled = Compiled()  # a second copy of the arrays
         described = await inline.start()
         self._inner = inline
         await self._pool.close()

@@ -12,6 +12,7 @@ import os
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from time import perf_counter
 
 import structlog
@@ -21,6 +22,7 @@ from modelport.engine.batcher import Batch
 from modelport.engine.executor import Description, Executor, Listener
 from modelport.errors import ModelError, ModelportError
 from modelport.forms.program.form import COMPILED, Form, Predict
+from modelport.forms.program.steps import Program
 from modelport.forms.program.undecided import Undecided
 
 _log = structlog.get_logger(__name__)
@@ -36,7 +38,7 @@ class Inline:
     """One model version, computed here."""
 
     def __init__(self, form: Form, predict: Predict, listener: Listener, start_original: StartOriginal) -> None:
-        self._form = form
+        self._form = replace(form, program=Program((), {}))  # its arrays are held by ``predict`` as far as that reads them
         self._predict = predict
         self._listener = listener
         self._start_original = start_original

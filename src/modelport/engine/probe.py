@@ -24,7 +24,7 @@ _OUT_OF_TIME = -signal.SIGALRM
 class Compiled:
     """What the probe found of a form that answers without a worker: its bytes, or why there is none."""
 
-    data: bytes = b""
+    data: bytes | memoryview = b""
     reason: str = ""
 
 

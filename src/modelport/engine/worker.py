@@ -7,6 +7,7 @@ pair. Everything else it needs to know arrives as the first frame.
 from __future__ import annotations
 
 import gc
+import mmap
 import signal
 import socket
 import sys
@@ -28,7 +29,7 @@ from modelport.engine.sandbox import Level
 from modelport.errors import LoadError, ModelError, ModelportError, SandboxMissing, public_reason
 from modelport.formats.base import Options
 from modelport.formats.lowering.draft import NotLowered
-from modelport.forms.program.form import dump, load
+from modelport.forms.program.form import Form, dump, load
 
 
 def main(fd: int, level: Level) -> None:
@@ -101,8 +102,15 @@ def _model(request: Mapping[str, object], bundle: Bundle) -> Model:
         return load_model(bundle, _options(request), is_checked=bool(request.get("is_snapshot")))
 
     if request.get("form") and not request.get("is_probe"):
-        return formed(load(Path(cast("str", request["form"])).read_bytes()), original)
+        return formed(_form(request), original, cast("int | None", request.get("threads")))
     return adopt(original()) if request.get("adopt") and not request.get("is_probe") else original()
+
+
+def _form(request: Mapping[str, object]) -> Form:
+    """Map the form's file, which all workers do, so that its large arrays are in memory once."""
+    with Path(cast("str", request["form"])).open("rb") as file:
+        mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    return load(mapped[cast("int", request["form_at"]) :])
 
 
 def _predict(model: Model, rows: Columns, outputs: list[str] | None) -> Columns:

@@ -11,6 +11,8 @@ import numpy as np
 
 from modelport.columns import Array, Columns
 from modelport.errors import LoadError, ModelError
+from modelport.formats.lowering.draft import NotLowered
+from modelport.forms.program.steps import Program
 from modelport.schema import Field, Schema, Type
 
 _ROWS = 256
@@ -27,6 +29,10 @@ class KerasPredictor:
     form: str = "keras"
     is_row_wise: bool = True
     rows: int = _ROWS
+
+    def lower(self) -> Program:
+        """Raise NotLowered: what Keras computes has no form."""
+        raise NotLowered("Keras itself computes it, which only a worker process does")
 
     def predict(self, columns: Columns, outputs: Sequence[str] | None) -> Columns:
         """Answer one row for each row.

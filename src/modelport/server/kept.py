@@ -2,35 +2,42 @@
 
 The name is the version's key, which holds the digests of its files, the options, and the versions of modelport and of the
 libraries. A form is checked against its digest and tried on its rows whenever it is read; what does not hold is made anew.
+Files are mapped, not read: workers and further starts share what they hold of large arrays. Nobody writes into one in place.
 """
 
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
 from modelport.engine.probe import Compiled
 
+HEADER_BYTES = 64
+"""Where a form begins in its file: arrays that are mapped have to lie at multiples of this."""
 _DIGEST_BYTES = 32
 _FORM, _REASON = b"form", b"none"
 _LARGEST_BYTES = 2 << 30
 
 
 def find(key: str) -> Compiled | None:
-    """Return what was kept for a version, None if nothing was or it is damaged."""
-    path = _folder() / key
+    """Return what was kept for a version, None if nothing was or it is damaged. The data is a view of the mapped file."""
     try:
-        if not key or path.stat().st_uid != os.getuid() or path.stat().st_size > _LARGEST_BYTES:
-            return None
-        content = path.read_bytes()
+        with (_folder() / key).open("rb") as file:
+            status = os.fstat(file.fileno())
+            if not key or status.st_uid != os.getuid() or not HEADER_BYTES <= status.st_size <= _LARGEST_BYTES:
+                return None
+            content = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     except OSError:
         return None
-    digest, kind, data = content[:_DIGEST_BYTES], content[_DIGEST_BYTES : _DIGEST_BYTES + 4], content[_DIGEST_BYTES + 4 :]
-    if hashlib.sha256(key.encode() + kind + data).digest() != digest or kind not in (_FORM, _REASON):
+    header, data = bytes(content[:HEADER_BYTES]), content[HEADER_BYTES:]
+    kind = header[_DIGEST_BYTES : _DIGEST_BYTES + len(_FORM)]
+    if header != _header(key, kind, data) or kind not in (_FORM, _REASON):
         return None
-    return Compiled(data) if kind == _FORM else Compiled(reason=data.decode("utf-8", "replace"))
+    return Compiled(data) if kind == _FORM else Compiled(reason=bytes(data).decode("utf-8", "replace"))
 
 
 def keep(key: str, found: Compiled) -> None:
@@ -49,10 +56,26 @@ def keep(key: str, found: Compiled) -> None:
         return
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(hashlib.sha256(key.encode() + kind + data).digest() + kind + data)
+            file.write(_header(key, kind, data))
+            file.write(data)
         Path(name).replace(folder / key)
     except OSError:
         Path(name).unlink(missing_ok=True)
+
+
+def share(key: str, path: Path) -> None:
+    """Give the kept file a second name, which stays where the first one goes; a copy on another file system. Raises: OSError."""
+    kept = _folder() / key
+    try:
+        path.hardlink_to(kept)
+    except OSError:
+        shutil.copyfile(kept, path)
+
+
+def _header(key: str, kind: bytes, data: bytes | memoryview) -> bytes:
+    digest = hashlib.sha256(key.encode() + kind)
+    digest.update(data)
+    return (digest.digest() + kind).ljust(HEADER_BYTES, b"\0")
 
 
 def _folder() -> Path:

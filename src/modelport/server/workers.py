@@ -63,9 +63,10 @@ def executor(snapshot: Snapshot, listener: Listener, settings: Settings, staff: 
     is_inline = settings.isolation != "process"
     if opened is not None and is_inline:
         return Inline(*opened, listener, original)
-    if opened is not None and found is not None:
+    if opened is not None:
+        del opened  # each worker has one of its own; what is mapped they share
         path = snapshot.folder.path / "form"
-        path.write_bytes(found.data)
+        kept.share(key, path)
         return pool(snapshot, listener, settings, replace(staff, is_formed=True, form=path))
     staff = replace(staff, is_probed=staff.is_probed or found is None or bool(found.data), is_formed=not is_inline)
     workers = pool(snapshot, listener, settings, staff)
@@ -101,6 +102,7 @@ def pool(snapshot: Snapshot, listener: Listener, settings: Settings, staff: Staf
         "compile": is_here,
         "adopt": staff.is_formed and is_here,
         "form": None if staff.form is None else str(staff.form),
+        "form_at": kept.HEADER_BYTES,
     }
     asked = PoolSettings(
         workers,

@@ -19,8 +19,6 @@ from modelport.schema import Schema
 Predict = Callable[[Columns, Sequence[str] | None], Columns]
 COMPILED = "compiled"
 """What ``x-model-form`` says of answers that a form gave."""
-_HEAD = b"modelport form 1\n"
-_LENGTH_BYTES = 8
 _TRIAL, _EXPECTED = "trial", "expected"
 
 
@@ -60,16 +58,12 @@ def dump(form: Form) -> bytes:
     }
     # The rows travel as one more step, which is never run, so that there is one reader of arrays to get right.
     rows = Step("rows", (), settings, arrays)
-    program = steps.dump(Program((*form.program.steps, rows), form.program.outputs))
-    return _HEAD + len(program).to_bytes(_LENGTH_BYTES, "little") + program
+    return steps.dump(Program((*form.program.steps, rows), form.program.outputs))
 
 
-def load(data: bytes) -> Form:
-    """Read what ``dump`` wrote. Raises: LoadError for anything else."""
-    start = len(_HEAD) + _LENGTH_BYTES
-    if data[: len(_HEAD)] != _HEAD or int.from_bytes(data[len(_HEAD) : start], "little") != len(data) - start:
-        raise LoadError("the converted form is damaged or of another version; delete it, and it is made again")
-    whole = steps.load(data[start:])
+def load(data: bytes | memoryview) -> Form:
+    """Read what ``dump`` wrote; large arrays are views of ``data``. Raises: LoadError for anything else."""
+    whole = steps.load(data)
     try:
         rows = whole.steps[-1]
         settings = cast("dict[str, dict[str, object]]", rows.settings)

@@ -6,9 +6,9 @@ operation does is in ``operations``; nothing in here can name code.
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias, cast
 
@@ -23,8 +23,10 @@ Plain: TypeAlias = str | int | float | bool | list["Plain"] | dict[str, "Plain"]
 Floats: TypeAlias = npt.NDArray[np.float64]
 Places: TypeAlias = npt.NDArray[np.intp]
 
-_DOCUMENT = "program"
-_FORMAT = 1
+_HEAD = b"modelport program 2\n"
+_LENGTH_BYTES = 8
+_ALIGNMENT = 64
+_COPIED_BYTES = 1 << 20
 _DTYPES = frozenset(["bool", "uint8", "int32", "int64", "float32", "float64"])
 
 
@@ -88,45 +90,76 @@ class Program:
 
 
 def dump(program: Program) -> bytes:
-    """Return the program as bytes: a zip of plain arrays and one JSON document. Cost: two copies of the arrays."""
-    arrays: dict[str, Array] = {}
+    """Return the program as bytes: one JSON document, and the arrays as they lie in memory. Cost: one copy of the arrays."""
+    buffers: list[memoryview | bytes] = []
     listed: list[Plain] = []
-    for at, step in enumerate(program.steps):
+    at = 0
+    for step in program.steps:
+        arrays: list[Plain] = []
         for name, array in step.arrays.items():
-            arrays[f"{at}.{name}"] = array
-        listed.append({"op": step.op, "inputs": list(step.inputs), "settings": dict(step.settings), "arrays": list(step.arrays)})
-    document = {"format": _FORMAT, "steps": listed, "outputs": dict(program.outputs)}
-    arrays[_DOCUMENT] = np.frombuffer(json.dumps(document).encode("utf-8"), np.uint8)
-    out = io.BytesIO()
-    np.savez(out, allow_pickle=False, **arrays)
-    return out.getvalue()
+            whole = np.asarray(array, array.dtype.newbyteorder("<"), order="C")
+            arrays.append([name, whole.dtype.name, list(whole.shape), at])
+            padding = -whole.nbytes % _ALIGNMENT
+            buffers += [whole.reshape(-1).view(np.uint8).data if whole.size else b"", bytes(padding)]
+            at += whole.nbytes + padding
+        listed.append({"op": step.op, "inputs": list(step.inputs), "settings": dict(step.settings), "arrays": arrays})
+    document = json.dumps({"steps": listed, "outputs": dict(program.outputs)}).encode("utf-8")
+    start = len(_HEAD) + 2 * _LENGTH_BYTES + len(document)
+    lengths = len(document).to_bytes(_LENGTH_BYTES, "little") + at.to_bytes(_LENGTH_BYTES, "little")
+    return b"".join([_HEAD, lengths, document, bytes(-start % _ALIGNMENT), *buffers])
 
 
-def load(data: bytes) -> Program:
-    """Read what ``dump`` wrote; nothing in it is unpickled or looked up. Raises: LoadError for anything else."""
+def load(data: bytes | memoryview) -> Program:
+    """Read what ``dump`` wrote; nothing in it is unpickled or looked up. Raises: LoadError for anything else.
+
+    Cost: a copy of small arrays; those of a megabyte or more are views of ``data``, which may be a mapped file.
+    """
+    whole = memoryview(data)
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            document = json.loads(archive[_DOCUMENT].tobytes())
-            if document["format"] != _FORMAT:
-                raise ValueError("written by another version")
-            steps = tuple(_step(at, item, archive) for at, item in enumerate(document["steps"]))
-            outputs = {str(name): int(register) for name, register in document["outputs"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, RecursionError) as error:
+        document, body = _parts(whole)
+        steps = tuple(_step(at, item, body) for at, item in enumerate(cast("list[Mapping[str, object]]", document["steps"])))
+        outputs = {str(name): int(register) for name, register in cast("dict[str, int]", document["outputs"]).items()}
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise LoadError(f"the converted form is damaged ({str(error)[:100]}); delete it, and it is made again") from error
-    except Exception as error:  # zipfile and zlib have errors of their own for a damaged archive
-        if type(error).__module__ not in ("zipfile", "zlib"):
-            raise
-        raise LoadError("the converted form is damaged (no archive); delete it, and it is made again") from error
     if not all(0 <= register <= len(steps) for register in outputs.values()):
         raise LoadError("the converted form is damaged (an output of no step); delete it, and it is made again")
     return Program(steps, outputs)
 
 
-def _step(at: int, item: Mapping[str, object], archive: Mapping[str, Array]) -> Step:
+def _parts(whole: memoryview) -> tuple[Mapping[str, object], memoryview]:
+    """Return the document and the bytes of all arrays. Raises: ValueError."""
+    at = len(_HEAD) + _LENGTH_BYTES
+    start = at + _LENGTH_BYTES
+    if bytes(whole[: len(_HEAD)]) != _HEAD:
+        raise ValueError("written by another version")
+    length, size = (int.from_bytes(whole[end - _LENGTH_BYTES : end], "little") for end in (at, start))
+    body = start + length + (-(start + length) % _ALIGNMENT)
+    if body + size != len(whole):
+        raise ValueError(f"{len(whole)} bytes instead of {body + size}")
+    return json.loads(bytes(whole[start : start + length])), whole[body:]
+
+
+def _step(at: int, item: Mapping[str, object], body: memoryview) -> Step:
     inputs = tuple(int(register) for register in cast("list[int]", item["inputs"]))
     if any(not 0 <= register <= at for register in inputs):
         raise ValueError(f"step {at} reads a register that is not filled yet")
-    arrays = {name: archive[f"{at}.{name}"] for name in cast("list[str]", item["arrays"])}
-    if strange := [name for name, array in arrays.items() if array.dtype.name not in _DTYPES]:
-        raise ValueError(f"step {at} has an array {strange[0]} of {arrays[strange[0]].dtype}")
+    arrays = {name: _array(at, name, rest, body) for name, *rest in cast("list[tuple[str, str, list[int], int]]", item["arrays"])}
     return Step(str(item["op"]), inputs, cast("Mapping[str, Plain]", item["settings"]), arrays)
+
+
+def _array(at: int, name: str, rest: Sequence[object], body: memoryview) -> Array:
+    dtype, shape, start = rest
+    if not isinstance(dtype, str) or dtype not in _DTYPES:
+        raise ValueError(f"step {at} has an array {name} of {dtype}")
+    numbers = [start, *cast("list[object]", shape)]
+    if not all(type(number) is int and number >= 0 for number in numbers):
+        raise ValueError(f"step {at} has an array {name} without a place or a shape")
+    first, *lengths = cast("list[int]", numbers)
+    count = math.prod(lengths)
+    kind = np.dtype(dtype)
+    if first % _ALIGNMENT or first + count * kind.itemsize > len(body):
+        raise ValueError(f"step {at} has an array {name} outside of the file")
+    if not count:
+        return np.empty(lengths, kind)
+    array: Array = np.frombuffer(body, kind, count, first).reshape(lengths)
+    return array if array.nbytes >= _COPIED_BYTES else array.copy()
