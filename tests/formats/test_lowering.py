@@ -23,6 +23,7 @@ from sklearn.linear_model import (
     Ridge,
     SGDClassifier,
 )
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
@@ -30,7 +31,6 @@ from sklearn.preprocessing import (
     RobustScaler,
     StandardScaler,
 )
-from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from modelport.formats import pickled
@@ -66,7 +66,7 @@ def lowered(estimator: object) -> tuple[EstimatorPredictor, Program]:
 
 
 NOT = {
-    "SVC": lambda: SVC().fit(X[:50], Y[:50]),
+    "KNeighborsClassifier": lambda: KNeighborsClassifier().fit(X[:50], Y[:50]),
     "a function": lambda: make_pipeline(FunctionTransformer(np.log1p), Ridge()).fit(X, Y),
     "several outputs": lambda: RandomForestRegressor(3).fit(X, np.c_[Y, Y]),
     "rare": lambda: make_pipeline(OneHotEncoder(min_frequency=5, handle_unknown="infrequent_if_exist"), Ridge()).fit(np.c_[Y], Y),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from modelport.columns import Array, Columns
+from modelport.forms.likely import likely
 from modelport.forms.program.network import is_network, known_words
 from modelport.forms.program.steps import Floats, Program
 from modelport.schema import Field, Schema
@@ -96,6 +97,7 @@ def trials(schema: Schema, program: Program) -> Iterator[Columns]:
         yield maker.rows(_ROWS, spread)
     for _ in range(8):
         yield maker.rows(1, 3.0)
+    yield from likely(program, maker.rows(_ROWS, 1.0), maker.random)
     if any(item.nullable for item in schema.features):
         for share in (0.1, 0.5, 1.0):
             yield maker.rows(_ROWS, 3.0, missing=share)

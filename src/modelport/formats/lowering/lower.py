@@ -11,6 +11,7 @@ from modelport.formats.estimator_labels import Method
 from modelport.formats.estimator_outputs import Answer
 from modelport.formats.estimator_tree import class_name, flatten, is_from_sklearn
 from modelport.formats.lowering.boosted_classes import BOOSTED
+from modelport.formats.lowering.classic import CLASSIC
 from modelport.formats.lowering.draft import Draft, Input, NotLowered, Rows
 from modelport.formats.lowering.linear import LINEAR, Answers
 from modelport.formats.lowering.transformers import TRANSFORMERS, transform
@@ -18,7 +19,7 @@ from modelport.formats.lowering.trees import TREES
 from modelport.forms.program.steps import Program
 from modelport.schema import Schema
 
-_ESTIMATORS = {**LINEAR, **TREES}
+_ESTIMATORS = {**LINEAR, **TREES, **CLASSIC}
 
 
 def lower(estimator: object, schema: Schema, uses: Sequence[Use], answers: Sequence[Answer]) -> Program:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from modelport.columns import Array, Columns
 from modelport.errors import LoadError, ModelError
-from modelport.forms.program import boosting, features, network, numbers, scores, texts, trees
+from modelport.forms.program import boosting, distances, features, groups, network, numbers, scores, texts, trees
 from modelport.forms.program.steps import Program, Step
 
 Function = Callable[..., object]
@@ -15,7 +15,9 @@ Make = Callable[[Step], Function]
 
 OPERATIONS: Mapping[str, Make] = {
     **boosting.OPERATIONS,
+    **distances.OPERATIONS,
     **features.OPERATIONS,
+    **groups.OPERATIONS,
     **network.OPERATIONS,
     **numbers.OPERATIONS,
     **scores.OPERATIONS,
