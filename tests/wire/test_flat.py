@@ -20,11 +20,6 @@ LIMITS = Limits()
 TENSOR = Schema((Field("image", "float32", (2, 3)),))
 
 
-@pytest.fixture(autouse=True)
-def small(monkeypatch):
-    monkeypatch.setattr(flat, "SMALLEST_BYTES", 0)
-
-
 def decoded(schema: Schema, body: bytes, limits: Limits = LIMITS) -> Columns:
     return flat.flat_decoder(schema, limits)(body).columns
 
@@ -95,12 +90,6 @@ def test_a_number_that_float32_does_not_hold_is_left_to_the_others():
         decoded(TENSOR, b"[[[1,2,3],[4,5,1e39]]]")
 
 
-def test_small_bodies_are_left_to_the_others(monkeypatch):
-    monkeypatch.setattr(flat, "SMALLEST_BYTES", 2048)
-    with pytest.raises(ValueError, match="small"):
-        decoded(TABLE, b"[[1,2,3]]")
-
-
 @pytest.mark.parametrize(
     "schema",
     [
@@ -118,8 +107,7 @@ def test_there_is_no_flat_way_where_rows_are_more_than_numbers(schema):
     assert flat.flat_decoder(schema, Limits()) is None
 
 
-def test_through_the_codec_a_large_body_gives_the_same_call_and_the_same_faults(monkeypatch):
-    monkeypatch.setattr(flat, "SMALLEST_BYTES", 2048)
+def test_through_the_codec_a_large_body_gives_the_same_call_and_the_same_faults():
     rows = np.random.default_rng(0).normal(size=(200, 3)).tolist()
     call = codec(TABLE, Limits()).decode(json.dumps(rows).encode(), None)
     assert call.columns["#float64"].tolist() == rows

@@ -19,7 +19,7 @@ from modelport.columns import Array, Columns
 from modelport.schema import Field, Schema
 from modelport.wire.arrays import MISFIT, Build, Part, parts
 from modelport.wire.base import Call, Limits
-from modelport.wire.flat import flat_decoder
+from modelport.wire.flat import SMALLEST_BYTES, flat_decoder
 from modelport.wire.rules import allowed_numbers, allowed_texts, longest_text, takes_null, too_many
 from modelport.wire.syntax import has_separators
 
@@ -27,9 +27,7 @@ Decode: TypeAlias = Callable[[bytes], Call]
 Row: TypeAlias = tuple[object, ...]
 
 _MISFIT: tuple[type[Exception], ...] = (msgspec.DecodeError, KeyError, *MISFIT)
-_WIDE = 512
-"""Columns above which objects are dicts: a Struct looks names up one after the other, so 10,000 in reverse order take 0.3 s."""
-
+_WIDE = 512  # columns above which objects are dicts: a Struct looks names up one by one, 10,000 in reverse order take 0.3 s
 _WHITE = b" \t\r\n"
 
 
@@ -65,15 +63,17 @@ def fast_decoder(schema: Schema, limits: Limits) -> Callable[[bytes], Call | Non
     Raises (the decoder): TooLarge. Cost (the decoder): 2 to 4 µs for one row of 30 numbers.
     """
     plan = _plan(schema, limits)
-    named = _named_decoders(schema, plan)
-    bare = _bare_decoders(schema, plan)
+    named, bare = _named_decoders(schema, plan), _bare_decoders(schema, plan)
     columns_first = tuple(named[form] for form in ("columns", "record") if form in named)
-    record_first = columns_first[::-1]
     records = (named["records"],) if "records" in named else ()
-    rows_first, values_first = bare, bare[::-1]
+    record_first, rows_first, values_first = columns_first[::-1], bare, bare[::-1]
+    flat = flat_decoder(schema, limits)
 
     def decode(body: bytes) -> Call | None:
-        for attempt in choose(body):
+        attempts = rows_first if body[:2] == b"[[" else choose(body)
+        if flat is not None and attempts is rows_first and len(body) >= SMALLEST_BYTES:
+            attempts = (flat, *rows_first)
+        for attempt in attempts:
             try:
                 return attempt(body)
             except _MISFIT:
@@ -81,8 +81,7 @@ def fast_decoder(schema: Schema, limits: Limits) -> Callable[[bytes], Call | Non
         return None
 
     def choose(body: bytes) -> Sequence[Decode]:
-        # A wrong guess costs time only: whatever fits in the end is tried.
-        text = body if body[:1] in (b"{", b"[") else body.lstrip(_WHITE)
+        text = body if body[:1] in (b"{", b"[") else body.lstrip(_WHITE)  # a wrong guess costs time only: whatever fits is tried
         if text[:1] == b"{":
             colon = text.find(b":") + 1
             return columns_first if text[colon : colon + 3].lstrip(_WHITE)[:1] == b"[" else record_first
@@ -141,8 +140,7 @@ def _from_rows(plan: _Plan, rows: Sequence[Row], *, is_single: bool) -> Call:
     count = len(rows)
     _check_count(plan, count)
     if not plan.key_slots:  # nearly every model
-        columns = Columns({fill.name: fill.from_rows(rows) for fill in plan.fills})
-        return _call(plan, columns, (), is_single=is_single) if plan.checks else Call(columns, None, {}, (), is_single)
+        return _call(plan, Columns({fill.name: fill.from_rows(rows) for fill in plan.fills}), (), is_single=is_single)
     given: tuple[str, ...] = ()
     if plan.key_slots and len(rows[0]) > plan.width:
         given = tuple([name for name, at in plan.key_slots if rows[0][at] is not msgspec.UNSET])
@@ -204,6 +202,7 @@ def _named_decoders(schema: Schema, plan: _Plan) -> dict[str, Decode]:
     record: Callable[[bytes], object] = msgspec.json.Decoder(one).decode
     records = msgspec.json.Decoder(list[one]).decode  # type: ignore[valid-type]
     columns: Callable[[bytes], object] = msgspec.json.Decoder(many).decode
+    has_tensors = any(item.shape for item in schema.inputs)
 
     def decode_record(body: bytes) -> Call:
         call = _from_rows(plan, (to_row(record(body)),), is_single=True)
@@ -216,6 +215,8 @@ def _named_decoders(schema: Schema, plan: _Plan) -> dict[str, Decode]:
 
     def decode_columns(body: bytes) -> Call:
         call = _from_columns(plan, to_row(columns(body)))
+        if has_tensors and any(0 in array.shape for array in call.columns.values()):
+            raise ValueError("empty lists fit a record as well")
         return _checked(body, plan.width + len(call.keys), call)
 
     return {"record": decode_record, "records": decode_records, "columns": decode_columns}
@@ -265,8 +266,7 @@ def _bare_decoders(schema: Schema, plan: _Plan) -> tuple[Decode, ...]:
     """Return the decoders of bare rows (unless the one feature is a tensor) and of a list of the one feature's values."""
     features = schema.features
     types = [_cell(item, plan.limits) for item in features]
-    flat = flat_decoder(schema, plan.limits)
-    out: list[Decode] = [flat] if flat else []
+    out: list[Decode] = []
     if len(features) > 1 or not features[0].shape:
         out.append(_rows_decoder(schema, plan, types))
     if len(features) == 1:
