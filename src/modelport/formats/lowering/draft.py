@@ -7,7 +7,7 @@ that are categories stay codes until something needs them as zeros and ones; a l
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -66,8 +66,15 @@ class Draft:
         return len(self._steps)
 
     def program(self, outputs: Mapping[str, int]) -> Program:
-        """Return what was drafted."""
-        return Program(tuple(self._steps), dict(outputs))
+        """Return what was drafted, without the steps that no output needs: a member's labels where its chances are averaged, say."""
+        needed = set(outputs.values())
+        for at in range(len(self._steps), 0, -1):
+            if at in needed:
+                needed |= set(self._steps[at - 1].inputs)
+        kept = [at for at in range(1, len(self._steps) + 1) if at in needed]
+        place = {0: 0, **{at: new for new, at in enumerate(kept, 1)}}
+        steps = [replace(self._steps[at - 1], inputs=tuple(place[one] for one in self._steps[at - 1].inputs)) for at in kept]
+        return Program(tuple(steps), {name: place[register] for name, register in outputs.items()})
 
     def matrix(self, given: Input) -> Part:
         """Return all of the input as one matrix of numbers. Raises: NotLowered where a column is text."""

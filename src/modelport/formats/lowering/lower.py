@@ -13,6 +13,7 @@ from modelport.formats.estimator_tree import class_name, flatten, is_from_sklear
 from modelport.formats.lowering.boosted_classes import BOOSTED
 from modelport.formats.lowering.classic import CLASSIC
 from modelport.formats.lowering.draft import Draft, Input, NotLowered, Rows
+from modelport.formats.lowering.groups import GROUPS
 from modelport.formats.lowering.linear import LINEAR, Answers
 from modelport.formats.lowering.transformers import TRANSFORMERS, transform
 from modelport.formats.lowering.trees import TREES
@@ -28,12 +29,16 @@ def lower(estimator: object, schema: Schema, uses: Sequence[Use], answers: Seque
     Raises: NotLowered naming the part that has no other form.
     """
     draft = Draft(schema, uses)
+    found = whole(estimator, Rows(tuple(range(len(schema.inputs)))), draft)
+    return draft.program({item.field.name: _shaped(item, found, draft) for item in answers})
+
+
+def whole(estimator: object, given: Input, draft: Draft) -> Answers:
+    """Add the steps of an estimator with all that comes before it in its pipelines. Raises: NotLowered."""
     transformers, final = flatten(estimator)
-    given: Input = Rows(tuple(range(len(schema.inputs))))
     for step in transformers:
         given = transform(step, given, draft)
-    found = answer(final, given, draft)
-    return draft.program({item.field.name: _shaped(item, found, draft) for item in answers})
+    return answer(final, given, draft)
 
 
 def answer(estimator: object, given: Input, draft: Draft) -> Answers:
@@ -43,6 +48,8 @@ def answer(estimator: object, given: Input, draft: Draft) -> Answers:
         return boosted(estimator, given, draft)
     if not is_from_sklearn(estimator):
         raise NotLowered(f"{name} is no class of scikit-learn")
+    if name in GROUPS:
+        return GROUPS[name](estimator, given, draft, whole)
     if name in _ESTIMATORS:
         return _ESTIMATORS[name](estimator, given, draft)
     if name in TRANSFORMERS:

@@ -153,13 +153,14 @@ def _of_raw(estimator: object, raw: int, groups: int, draft: Draft) -> Answers:
     if groups > 1:
         if loss != "HalfMultinomialLoss":
             raise NotLowered(f"boosting with the loss {loss}")
-        return {"predict_proba": draft.add("softmax", [raw]), "predict": labels(raw, estimator, "largest by margin", draft)}
+        label = labels(raw, estimator, "largest by margin", draft)
+        return {"predict_proba": draft.add("softmax", [raw]), "decision_function": raw, "predict": label}
     flat = draft.add("first_column", [raw])
     factors = {"HalfBinomialLoss": 1.0, "ExponentialLoss": 2.0}
     if loss not in factors:
         raise NotLowered(f"boosting with the loss {loss}")
     chance = draft.add("two_sided", [flat], {"factor": factors[loss]})
-    return {"predict_proba": chance, "predict": labels(flat, estimator, "sign by margin", draft)}
+    return {"predict_proba": chance, "decision_function": flat, "predict": labels(flat, estimator, "sign by margin", draft)}
 
 
 def _histogram(estimator: object, given: Input, draft: Draft) -> Answers:

@@ -57,8 +57,8 @@ def as_column(step: Step) -> Function:
 
 
 def link(step: Step) -> Function:
-    """Apply an inverse link to each number: "exp", "expit", "identity"."""
-    links: dict[str, Function] = {"exp": np.exp, "expit": expit, "identity": lambda x: x}
+    """Apply an inverse link to each number: "exp", "expm1", "expit", "identity"."""
+    links: dict[str, Function] = {"exp": np.exp, "expm1": np.expm1, "expit": expit, "identity": lambda x: x}
     return links[step.text("link")]
 
 
