@@ -11,17 +11,16 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from modelport.engine.executor import ROW_BUCKETS, EngineMeasures
+from modelport.telemetry.exposition import Exporter, resident_bytes
 from modelport.telemetry.metrics import (
     METRICS,
     ROWS_BUCKETS,
     SECONDS_BUCKETS,
     STAGES,
     EngineState,
-    Exporter,
     FrontState,
     Latency,
     Tally,
-    resident_bytes,
 )
 
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from itertools import count
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -28,7 +29,10 @@ from modelport.http.protocol import Connection
 from modelport.http.request import Request, Sink
 from modelport.http.routes import Handler, Route, Table
 from modelport.telemetry.logs import is_debugging
-from modelport.telemetry.metrics import CONTENT_TYPE, Exporter, FrontState
+from modelport.telemetry.metrics import FrontState
+
+if TYPE_CHECKING:
+    from modelport.telemetry.exposition import Exporter
 
 _log = structlog.get_logger(__name__)
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
@@ -49,7 +53,7 @@ class App:
         self._numbers = count(1)
         self._prefix = os.urandom(4).hex().encode() + b"-"
         self._state = FrontState(engines=lambda: meta.states(models), connections=lambda: len(self.connections))
-        self._exporter = Exporter(self._state)
+        self._exporter: Exporter | None = None
         self._other = self._state.tally("other")
         self._pages = Pages(models, lambda: self._table.routes)
         self._emptied: asyncio.Event | None = None
@@ -213,6 +217,9 @@ class App:
         return meta.ready(self._models, is_draining=self.is_draining)
 
     def _metrics(self, _: Request) -> Answer:
+        from modelport.telemetry.exposition import CONTENT_TYPE, Exporter  # brings prometheus_client, which starting need not wait for
+
+        self._exporter = self._exporter or Exporter(self._state)
         return Answer(200, CONTENT_TYPE, self._exporter.render())
 
     def _host(self, request: Request) -> str:
