@@ -6,17 +6,23 @@ import json
 import os
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import joblib
 import numpy as np
+import onnx
 import pytest
+from sklearn.gaussian_process import GaussianProcessClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.svm import SVC
 
+from modelport.engine.probe import Compiled
 from modelport.formats.estimator_labels import MARGIN
+from modelport.forms.program.form import Form, dump, load
+from modelport.server import kept
 
 pytestmark = pytest.mark.slow
+SENTIMENT = Path(__file__).parents[2] / "examples" / "sentiment" / "best_model.hdf5"
 ROWS = np.random.default_rng(0).normal(size=(40, 2))
 LABELS = (ROWS.sum(axis=1) > 0).astype(int)
 
@@ -123,14 +129,138 @@ def test_predict_prints_the_bytes_that_serve_answers_before_and_after(
 def test_a_model_without_a_form_says_why_and_can_be_required_to_have_one(
     serve: Callable, command: Path, tmp_path: Path, env: dict[str, str]
 ) -> None:
-    path = tmp_path / "svc.pkl"
-    joblib.dump(SVC().fit(ROWS, LABELS), path)
+    path = tmp_path / "process.pkl"
+    joblib.dump(GaussianProcessClassifier().fit(ROWS, LABELS), path)
     for _ in range(2):
         server = serve(path, "--workers", "1", env=env)
         told = model_of(server)
-        assert (told["form"], told["workers"], told["no_form"]) == ("native", 1, "SVC has no other form")
+        assert (told["form"], told["workers"], told["no_form"]) == ("native", 1, "GaussianProcessClassifier has no other form")
         assert server.stop() == 0
     line = [command, "serve", path, "--port", "0", "--isolation", "inline"]
     done = subprocess.run(line, capture_output=True, text=True, timeout=60, env=os.environ | env, check=False)
     assert done.returncode == 1
-    assert "--isolation inline: SVC has no other form; leave the flag out" in done.stderr
+    assert "--isolation inline: GaussianProcessClassifier has no other form; leave the flag out" in done.stderr
+
+
+# --- networks --------------------------------------------------------------------------------------------------------
+
+
+def kept_form(tmp_path: Path) -> Path:
+    (path,) = (tmp_path / "cache" / "modelport" / "forms").iterdir()
+    return path
+
+
+def rewrite(path: Path, change: Callable[[Form], Form], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Change a kept form and give it the digest that it then has, as somebody who knows the format can."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(path.parents[2]))
+    found = kept.find(path.name)
+    assert found is not None
+    kept.keep(path.name, Compiled(dump(change(load(found.data)))))
+
+
+def mapped(pid: int) -> str:
+    return Path(f"/proc/{pid}/maps").read_text()
+
+
+def loaded(pid: int) -> set[str]:
+    """Return which of the libraries that read or run Keras files a process has mapped."""
+    return {name for name in ("h5py", "hdf5", "onnxruntime", "keras") if f"/{name}" in mapped(pid) or f"lib{name}" in mapped(pid)}
+
+
+def workers_of(server: object) -> list[int]:
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text()
+    return [int(pid) for pid in children.split()]
+
+
+def test_a_network_answers_without_h5py_and_without_a_worker_at_the_second_start(
+    serve: Callable, modelport: Callable, env: dict[str, str], tmp_path: Path
+) -> None:
+    rows = np.random.default_rng(1).integers(0, 26991, (40, 56))
+    rows[rows % 3 == 0] = 0
+    before = modelport("predict", SENTIMENT, "-", "--json", stdin=json.dumps(rows.tolist()).encode(), env=env).out.encode()
+    first = serve(SENTIMENT, "--workers", "1", env=env)
+    answer = first.request("/predict", rows.tolist())[2]
+    assert answer + b"\n" == before
+    told = model_of(first)
+    assert (told["form"], told["workers"]) == ("compiled", 0)
+    assert told["largest_difference"] <= 1e-6
+    assert told["rows_compared"] > 0
+    assert first.stop() == 0
+    second = serve(SENTIMENT, "--workers", "1", env=env)
+    assert second.request("/predict", rows.tolist())[2] == answer
+    assert model_of(second) == told
+    assert workers_of(second) == []
+    assert loaded(second.process.pid) == {"onnxruntime"}
+    status, _, refused = second.request("/predict", [[26991] + [0] * 55])
+    assert status == 500
+    assert b"26991 at row 0 is not a number of this model" in refused
+    assert second.stop() == 0
+
+
+def test_workers_answer_from_the_kept_network_without_h5py(serve: Callable, env: dict[str, str], tmp_path: Path) -> None:
+    rows = np.random.default_rng(1).integers(0, 26991, (40, 56)).tolist()
+    inline = serve(SENTIMENT, "--workers", "1", env=env)
+    expected = inline.request("/predict", rows)[2]
+    assert inline.stop() == 0
+    workers = serve(SENTIMENT, "--isolation", "process", "--workers", "2", env=env)
+    assert workers.request("/predict", rows)[2] == expected
+    told = model_of(workers)
+    assert (told["form"], told["workers"]) == ("compiled", 2)
+    assert loaded(workers.process.pid) == set()
+    pids = workers_of(workers)
+    assert len(pids) == 2
+    assert [loaded(pid) for pid in pids] == [{"onnxruntime"}] * 2
+    assert workers.stop() == 0
+
+
+def test_what_takes_long_is_left_to_workers_where_there_are_several(
+    serve: Callable, env: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert serve(SENTIMENT, "--workers", "1", env=env).stop() == 0
+    rewrite(kept_form(tmp_path), lambda form: replace(form, facts={**form.facts, "row_ms": 5.0}), monkeypatch)
+    for flags, workers in (["--workers", "2"], 2), (["--workers", "1"], 0), (["--workers", "2", "--isolation", "inline"], 0):
+        server = serve(SENTIMENT, *flags, env=env)
+        told = model_of(server)
+        assert (told["form"], told["workers"], told["row_ms"]) == ("compiled", workers, 5.0)
+        assert server.stop() == 0
+
+
+def foreign_operator(form: Form) -> Form:
+    first = form.program.steps[0]
+    graph = onnx.ModelProto.FromString(first.arrays["model"].tobytes())
+    graph.graph.node[0].domain = "com.microsoft"
+    step = replace(first, arrays={**first.arrays, "model": np.frombuffer(graph.SerializeToString(), np.uint8)})
+    return replace(form, program=replace(form.program, steps=(step, *form.program.steps[1:])))
+
+
+def weights_elsewhere(form: Form) -> Form:
+    first = form.program.steps[0]
+    edited = first.arrays["model"].tobytes().replace(b"\x05given", b"\x05/etc/")
+    step = replace(first, arrays={**first.arrays, "model": np.frombuffer(edited, np.uint8)})
+    return replace(form, program=replace(form.program, steps=(step, *form.program.steps[1:])))
+
+
+def other_weights(form: Form) -> Form:
+    first = form.program.steps[0]
+    step = replace(first, arrays={**first.arrays, "weight0": first.arrays["weight0"] * np.float32(1.01)})
+    return replace(form, program=replace(form.program, steps=(step, *form.program.steps[1:])))
+
+
+@pytest.mark.parametrize("change", [foreign_operator, weights_elsewhere, other_weights], ids=lambda change: change.__name__)
+def test_an_edited_network_is_made_anew_and_never_answers(
+    change: Callable[[Form], Form], serve: Callable, env: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever can write into the cache gets nothing run and no other numbers, in the front and in workers."""
+    rows = np.random.default_rng(1).integers(0, 26991, (8, 56)).tolist()
+    first = serve(SENTIMENT, "--workers", "1", env=env)
+    expected = first.request("/predict", rows)[2]
+    assert first.stop() == 0
+    path = kept_form(tmp_path)
+    whole = path.read_bytes()
+    for flags in ["--isolation", "process"], []:
+        rewrite(path, change, monkeypatch)
+        server = serve(SENTIMENT, "--workers", "1", *flags, env=env)
+        assert server.request("/predict", rows)[2] == expected
+        assert model_of(server)["form"] == "compiled"
+        assert server.stop() == 0
+    assert load(memoryview(path.read_bytes())[kept.HEADER_BYTES :]).program.steps[0].arrays["model"].tobytes() in whole

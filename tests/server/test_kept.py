@@ -80,8 +80,9 @@ def test_a_form_is_mapped_and_begins_where_arrays_may() -> None:
 
 
 def test_a_shared_form_stays_when_the_kept_one_goes(tmp_path: Path, cache: Path) -> None:
+    assert not kept.share(KEY, tmp_path / "form")
     kept.keep(KEY, Compiled(b"bytes"))
-    kept.share(KEY, tmp_path / "form")
+    assert kept.share(KEY, tmp_path / "form")
     assert (tmp_path / "form").stat().st_ino == (cache / KEY).stat().st_ino
     (cache / KEY).unlink()
     assert (tmp_path / "form").read_bytes()[kept.HEADER_BYTES :] == b"bytes"
@@ -93,7 +94,7 @@ def test_where_no_second_name_can_be_had_there_is_a_copy(tmp_path: Path, cache: 
     if not elsewhere.parent.is_dir() or elsewhere.parent.stat().st_dev == tmp_path.stat().st_dev:
         pytest.skip("needs a second file system at /dev/shm")
     try:
-        kept.share(KEY, elsewhere)
+        assert kept.share(KEY, elsewhere)
         assert elsewhere.stat().st_ino != (cache / KEY).stat().st_ino
         assert elsewhere.read_bytes() == (cache / KEY).read_bytes()
     finally:

@@ -30,7 +30,8 @@ class Adoption:
     """What is done with a form: who is told of batches, how the original is started, who keeps the form for the next start.
 
     ``isolation``: "inline" and "auto" answer from it in this process, "process" lets the workers do so by themselves;
-    with "inline" a version without a form does not start. ``known``: what an earlier start found.
+    with "inline" a version without a form does not start. ``known``: what an earlier start found. ``workers``: where there are
+    several and rows take long, "auto" leaves them to those.
     """
 
     listener: Listener
@@ -38,6 +39,7 @@ class Adoption:
     keep: Callable[[Compiled], None]
     isolation: Isolation = "auto"
     known: Compiled = field(default_factory=Compiled)
+    workers: int = 1
 
 
 class Adopting:
@@ -55,7 +57,7 @@ class Adopting:
         """
         described = await self._pool.start()
         adoption = self._adoption
-        found = self._pool.compiled
+        found, self._pool.compiled = self._pool.compiled, Compiled()  # which may be as large as the model
         if found == Compiled():  # not probed
             found = adoption.known
         else:
@@ -67,12 +69,13 @@ class Adopting:
             return replace(described, details={**described.details, "no_form": found.reason}) if found.reason else described
         try:
             form = load(found.data)
+            if adoption.isolation == "auto" and adoption.workers > 1 and form.is_slow:
+                return described
             inline = Inline(form, open_form(form), adoption.listener, adoption.start_original)
         except LoadError as error:  # the workers answer just as well
             _log.warning("the compiled form cannot be used", reason=error.message)
             return described
-        del form, found
-        self._pool.compiled = Compiled()  # a second copy of the arrays
+        del form, found  # what the runtime holds is a copy
         described = await inline.start()
         self._inner = inline
         await self._pool.close()

@@ -101,9 +101,13 @@ def _model(request: Mapping[str, object], bundle: Bundle) -> Model:
     def original() -> Model:
         return load_model(bundle, _options(request), is_checked=bool(request.get("is_snapshot")))
 
-    if request.get("form") and not request.get("is_probe"):
-        return formed(_form(request), original, cast("int | None", request.get("threads")))
-    return adopt(original()) if request.get("adopt") and not request.get("is_probe") else original()
+    is_probe, threads = bool(request.get("is_probe")), cast("int | None", request.get("threads"))
+    if request.get("form") and not is_probe:
+        try:
+            return formed(_form(request), original, threads)
+        except LoadError:  # it no longer holds: the model is there to make another
+            return adopt(original(), threads)
+    return adopt(original(), threads) if request.get("adopt") and not is_probe else original()
 
 
 def _form(request: Mapping[str, object]) -> Form:

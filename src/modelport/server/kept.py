@@ -63,13 +63,20 @@ def keep(key: str, found: Compiled) -> None:
         Path(name).unlink(missing_ok=True)
 
 
-def share(key: str, path: Path) -> None:
-    """Give the kept file a second name, which stays where the first one goes; a copy on another file system. Raises: OSError."""
+def share(key: str, path: Path) -> bool:
+    """Give the kept file a second name, which stays where the first one goes; a copy on another file system.
+
+    Returns whether it is there.
+    """
     kept = _folder() / key
     try:
         path.hardlink_to(kept)
     except OSError:
-        shutil.copyfile(kept, path)
+        try:
+            shutil.copyfile(kept, path)
+        except OSError:
+            return False
+    return True
 
 
 def _header(key: str, kind: bytes, data: bytes | memoryview) -> bytes:

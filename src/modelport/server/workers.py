@@ -59,20 +59,28 @@ def executor(snapshot: Snapshot, listener: Listener, settings: Settings, staff: 
         return pool(snapshot, passed_on, settings, replace(staff, workers=1, is_probed=False))
 
     found = None if staff.is_probed else kept.find(key)
-    opened = _opened(found)
+    has_form = found is not None and bool(found.data)
     is_inline = settings.isolation != "process"
-    if opened is not None and is_inline:
-        return Inline(*opened, listener, original)
-    if opened is not None:
-        del opened  # each worker has one of its own; what is mapped they share
-        path = snapshot.folder.path / "form"
-        kept.share(key, path)
+    path = snapshot.folder.path / "form"
+    if has_form and _is_apart(found, settings, staff) and kept.share(key, path):
         return pool(snapshot, listener, settings, replace(staff, is_formed=True, form=path))
-    staff = replace(staff, is_probed=staff.is_probed or found is None or bool(found.data), is_formed=not is_inline)
+    if is_inline and (opened := _opened(found)) is not None:
+        return Inline(*opened, listener, original)
+    staff = replace(staff, is_probed=staff.is_probed or found is None or has_form, is_formed=not is_inline)
     workers = pool(snapshot, listener, settings, staff)
     isolation = cast("Isolation", settings.isolation)
     known = found if found is not None and not staff.is_probed else Compiled()
-    return Adopting(workers, Adoption(listener, original, lambda made: kept.keep(key, made), isolation, known))
+    return Adopting(workers, Adoption(listener, original, lambda made: kept.keep(key, made), isolation, known, staff.workers))
+
+
+def _is_apart(found: Compiled | None, settings: Settings, staff: Staff) -> bool:
+    """Whether worker processes answer from the form: if told so, and if several answer more than one thread does."""
+    if settings.isolation != "auto" or found is None:
+        return settings.isolation == "process"
+    try:
+        return staff.workers > 1 and load(found.data).is_slow
+    except LoadError:
+        return False
 
 
 def _opened(found: Compiled | None) -> tuple[Form, Predict] | None:

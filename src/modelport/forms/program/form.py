@@ -19,6 +19,9 @@ from modelport.schema import Schema
 Predict = Callable[[Columns, Sequence[str] | None], Columns]
 COMPILED = "compiled"
 """What ``x-model-form`` says of answers that a form gave."""
+ROW_MS = "row_ms"
+"""The fact what a row costs."""
+_SLOW_MS = 1.0
 _TRIAL, _EXPECTED = "trial", "expected"
 
 
@@ -36,6 +39,12 @@ class Form:
     trial: Columns
     expected: Columns
     facts: Mapping[str, Plain] = field(default_factory=dict)
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether rows take so long that several processes answer more than one does: a millisecond and more each."""
+        row_ms = self.facts.get(ROW_MS)
+        return isinstance(row_ms, int | float) and row_ms >= _SLOW_MS
 
 
 def dump(form: Form) -> bytes:
