@@ -100,3 +100,12 @@ CONTESTANTS = (
     mosec("sentiment", (64,), 32),
     mosec("sentiment", (64,), 64),
 )
+
+STEPS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+CURVE = (
+    modelport("tabular", STEPS),
+    mosec("tabular", STEPS, 32),
+    fastapi("tabular", STEPS, is_onnx=True),
+    flask("tabular", STEPS[:5]),
+)
+"""Latency against load."""

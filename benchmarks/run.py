@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from contestants import CONTESTANTS, EXAMPLE, GRAPH, MODELS, Contestant, python
+from contestants import CONTESTANTS, CURVE, EXAMPLE, GRAPH, MODELS, Contestant, python
 from load import Sample, quietest
 from servers import Server, post
 
@@ -181,9 +181,10 @@ def main() -> None:
     parser.add_argument(
         "--workload", action="append", choices=list(dict.fromkeys(c.workload for c in CONTESTANTS)), help="this one only; may be repeated"
     )
+    parser.add_argument("--curve", action="store_true", help="latency against load on the tabular workload instead, for picture.py")
     options = parser.parse_args()
     cases = prepare()
-    chosen = [c for c in CONTESTANTS if options.workload is None or c.workload in options.workload]
+    chosen = list(CURVE) if options.curve else [c for c in CONTESTANTS if options.workload is None or c.workload in options.workload]
     logs = Path(tempfile.mkdtemp(prefix="modelport-bench-"))
     rows: list[Row] = []
     print(f"load average {os.getloadavg()[0]:.2f}; logs in {logs}", file=sys.stderr)
