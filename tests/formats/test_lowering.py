@@ -21,7 +21,6 @@ from sklearn.linear_model import (
     LinearRegression,
     LogisticRegression,
     Ridge,
-    SGDClassifier,
 )
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -69,11 +68,9 @@ NOT = {
     "KNeighborsClassifier": lambda: KNeighborsClassifier().fit(X[:50], Y[:50]),
     "a function": lambda: make_pipeline(FunctionTransformer(np.log1p), Ridge()).fit(X, Y),
     "several outputs": lambda: RandomForestRegressor(3).fit(X, np.c_[Y, Y]),
-    "rare": lambda: make_pipeline(OneHotEncoder(min_frequency=5, handle_unknown="infrequent_if_exist"), Ridge()).fit(np.c_[Y], Y),
     "token pattern": lambda: make_pipeline(CountVectorizer(token_pattern=r"(a+)+b"), Ridge()).fit(["aab", "ab"], [0, 1]),
     "functions of its own": lambda: make_pipeline(CountVectorizer(tokenizer=str.split), Ridge()).fit(["aab", "ab"], [0, 1]),
     "float32": lambda: make_pipeline(TfidfVectorizer(dtype=np.float32), Ridge()).fit(["good", "bad film"], [0, 1]),
-    "Huber": lambda: SGDClassifier(loss="modified_huber").fit(X, Y),
 }
 
 

@@ -19,8 +19,11 @@ def _is_missing(value: object) -> bool:
     return value is None or (isinstance(value, float) and value != value)
 
 
-def _codes(estimator: object, given: Input, draft: Draft) -> tuple[int, list[list[object]]]:
-    """Add the steps that turn columns into codes. Returns the register and each column's list of categories."""
+def codes(estimator: object, given: Input, draft: Draft) -> tuple[int, list[list[object]]]:
+    """Add the steps that turn columns into codes.
+
+    Returns the register and each column's list of categories. Raises: NotLowered for categories of mixed types.
+    """
     lists = [np.asarray(values).tolist() for values in cast("Sequence[Array]", getattr(estimator, "categories_"))]  # noqa: B009  # of an object
     if isinstance(given, Rows):
         fields = [draft.schema.inputs[at] for at in given.positions]
@@ -75,15 +78,36 @@ def _number_codes(part: Part, lists: Sequence[Sequence[object]], draft: Draft) -
     return draft.add("number_codes", [part.register], categories=np.concatenate(known), lengths=lengths, missing=np.array(gaps))
 
 
+def _rare(estimator: object) -> list[Array | None]:
+    """Return each column's table from categories to those where rare ones are joined; nothing where the encoder joins none."""
+    if not getattr(estimator, "_infrequent_enabled", False):
+        return []
+    return list(cast("Sequence[Array | None]", getattr(estimator, "_default_to_infrequent_mappings")))  # noqa: B009  # of an object
+
+
+def _joined(estimator: object, rare: Sequence[Array | None], found: tuple[int, list[int]], draft: Draft) -> tuple[int, list[int]]:
+    """Add the step that joins rare categories, among which unknown ones may count. Returns the codes and each column's number of them."""
+    register, lengths = found
+    tables = [np.arange(length) if table is None else np.asarray(table, np.intp) for table, length in zip(rare, lengths, strict=True)]
+    takes = getattr(estimator, "handle_unknown", "") in ("infrequent_if_exist", "warn")
+    unknown = [_UNKNOWN if table is None or not takes else int(np.max(table)) for table in rare]
+    starts = np.cumsum([0, *(len(table) for table in tables[:-1])])
+    register = draft.add("renumber", [register], None, table=np.concatenate(tables), starts=starts, unknown=np.array(unknown))
+    return register, [int(table.max()) + 1 for table in tables]
+
+
 def _one_hot(estimator: object, given: Input, draft: Draft) -> Parts:
-    if getattr(estimator, "_infrequent_enabled", False):
-        raise NotLowered("OneHotEncoder that joins rare categories")
+    rare = _rare(estimator)
+    if rare and getattr(estimator, "drop_idx_", None) is not None:
+        raise NotLowered("OneHotEncoder that joins rare categories and drops some")
     if np.dtype(getattr(estimator, "dtype", np.float64)) not in (np.dtype(np.float64), np.dtype(np.float32)):
         raise NotLowered("OneHotEncoder that answers whole numbers")
-    register, lists = _codes(estimator, given, draft)
+    register, lists = codes(estimator, given, draft)
     if getattr(estimator, "handle_unknown", "error") == "error":
         register = draft.add("refuse_unknown", [register])
     lengths = [len(values) for values in lists]
+    if rare:
+        register, lengths = _joined(estimator, rare, (register, lengths), draft)
     dropped = getattr(estimator, "drop_idx_", None)
     if dropped is not None:
         tables = []
@@ -103,14 +127,16 @@ def _one_hot(estimator: object, given: Input, draft: Draft) -> Parts:
 
 
 def _ordinal(estimator: object, given: Input, draft: Draft) -> Parts:
-    if getattr(estimator, "_infrequent_enabled", False):
-        raise NotLowered("OrdinalEncoder that joins rare categories")
-    register, lists = _codes(estimator, given, draft)
+    register, lists = codes(estimator, given, draft)
     is_strict = getattr(estimator, "handle_unknown", "error") == "error"
     if is_strict:
         register = draft.add("refuse_unknown", [register])
     gap = float(getattr(estimator, "encoded_missing_value", np.nan))
-    tables = [np.array([gap if _is_missing(value) else float(at) for at, value in enumerate(values)]) for values in lists]
+    rare = _rare(estimator) or [None] * len(lists)
+    tables = [
+        np.array([gap if _is_missing(value) else float(at if table is None else table[at]) for at, value in enumerate(values)])
+        for values, table in zip(lists, rare, strict=True)
+    ]
     starts = np.cumsum([0, *(len(table) for table in tables[:-1])])
     unknown = np.full(len(tables), np.nan if is_strict else float(getattr(estimator, "unknown_value", np.nan)))
     register = draft.add("look_up", [register], table=np.concatenate(tables), starts=starts, unknown=unknown)

@@ -123,7 +123,9 @@ def _descent(estimator: object, given: Input, draft: Draft) -> Answers:
     if loss in ("log_loss", "log"):
         answers["predict_proba"] = _one_by_one(decided, draft, is_binary=is_binary)
     elif loss == "modified_huber":
-        raise NotLowered("SGDClassifier with the modified Huber loss")
+        clipped = draft.add("scale", [decided], {"low": -1.0, "high": 1.0})
+        half = draft.add("scale", [clipped], None, factor=np.array(0.5), after=np.array(0.5))
+        answers["predict_proba"] = draft.add("weigh", [draft.add("as_column", [half]) if is_binary else half])
     return answers
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from modelport.columns import Array
 from modelport.formats.estimator_inputs import Key, positions
 from modelport.formats.estimator_tree import branches, class_name, feature_names, is_from_sklearn, steps, width
+from modelport.formats.lowering.curves import CURVES
 from modelport.formats.lowering.draft import Draft, Input, NotLowered, Part, Parts, Rows
 from modelport.formats.lowering.encoders import ENCODERS
 from modelport.formats.lowering.texts import TEXTS
@@ -195,6 +196,7 @@ def _function(estimator: object, given: Input, draft: Draft) -> Input:
 TRANSFORMERS: Mapping[str, Lower] = {
     **ENCODERS,
     **TEXTS,
+    **CURVES,
     "ColumnTransformer": _columns,
     "StandardScaler": _standard,
     "MinMaxScaler": _min_max,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from modelport.columns import Array, Columns
 from modelport.errors import LoadError, ModelError
-from modelport.forms.program import boosting, distances, features, groups, network, numbers, scores, texts, trees
+from modelport.forms.program import boosting, curves, distances, features, groups, network, numbers, scores, texts, trees
 from modelport.forms.program.steps import Program, Step
 
 Function = Callable[..., object]
@@ -15,6 +15,7 @@ Make = Callable[[Step], Function]
 
 OPERATIONS: Mapping[str, Make] = {
     **boosting.OPERATIONS,
+    **curves.OPERATIONS,
     **distances.OPERATIONS,
     **features.OPERATIONS,
     **groups.OPERATIONS,

@@ -55,12 +55,6 @@ def power(step: Step) -> Function:
     return lambda x: base ** (x * factor)
 
 
-def beyond(step: Step) -> Function:
-    """Numbers → 1, and −1 where they are below ``threshold``."""
-    threshold = float(step.floats("limit")[0])
-    return lambda x: np.where(x < threshold, -1, 1)
-
-
 def weigh(step: Step) -> Function:
     """Numbers (rows, k) → their shares of rows' sums, one for all where that is 0; "1 − x beside x" where there is one column."""
     del step
@@ -80,6 +74,5 @@ OPERATIONS: Mapping[str, Callable[[Step], Function]] = {
     "pick": pick,
     "interpolate": interpolate,
     "power": power,
-    "beyond": beyond,
     "weigh": weigh,
 }
