@@ -9,17 +9,24 @@ import pandas as pd
 import pytest
 from sklearn import datasets
 from sklearn.ensemble import (
+    AdaBoostClassifier,
+    AdaBoostRegressor,
     ExtraTreesClassifier,
     ExtraTreesRegressor,
     GradientBoostingClassifier,
     GradientBoostingRegressor,
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
+    IsolationForest,
     RandomForestClassifier,
     RandomForestRegressor,
 )
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+from modelport.formats.base import Options
+from modelport.formats.estimator import from_estimator
+from modelport.formats.lowering.draft import NotLowered
 from modelport.forms.parity import TOLERANCE, Evidence
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -62,6 +69,11 @@ MAKE: dict[str, Callable[[], object]] = {
     "boosting, exponential": lambda: GradientBoostingClassifier(n_estimators=20, loss="exponential").fit(X, Y),
     "boosting from zero": lambda: GradientBoostingClassifier(n_estimators=20, init="zero").fit(X, Y),
     "boosting regressor": lambda: GradientBoostingRegressor(n_estimators=30, loss="huber").fit(X, X[:, 0] * Y),
+    "adaptive": lambda: AdaBoostClassifier(n_estimators=20, random_state=0).fit(X, Y),
+    "adaptive of ten classes": lambda: AdaBoostClassifier(DecisionTreeClassifier(max_depth=3), n_estimators=9).fit(DIGITS, DIGIT),
+    "adaptive of numbers": lambda: AdaBoostRegressor(n_estimators=20, random_state=0).fit(X, X[:, 0] * Y),
+    "isolating": lambda: IsolationForest(n_estimators=20, random_state=0).fit(X),
+    "isolating by some columns": lambda: IsolationForest(n_estimators=20, max_features=0.3, contamination=0.1, random_state=0).fit(X),
     "histograms": lambda: HistGradientBoostingClassifier(max_iter=20).fit(X, Y),
     "histograms of ten classes": lambda: HistGradientBoostingClassifier(max_iter=4).fit(DIGITS, DIGIT),
     "histograms with missing values": lambda: HistGradientBoostingClassifier(max_iter=20).fit(HOLES, Y),
@@ -72,6 +84,19 @@ MAKE: dict[str, Callable[[], object]] = {
     "histograms of a mixed frame": lambda: frame("kind", "size", "letter"),
     "histograms, poisson": lambda: HistGradientBoostingRegressor(max_iter=20, loss="poisson").fit(X, Y),
 }
+
+
+NOT: dict[str, Callable[[], object]] = {
+    "AdaBoostClassifier of LogisticRegression": lambda: AdaBoostClassifier(LogisticRegression(), n_estimators=3).fit(X, Y),
+    "begins with another model": lambda: GradientBoostingRegressor(n_estimators=3, init=Ridge()).fit(X, Y),
+    "single samples": lambda: IsolationForest(n_estimators=3, max_samples=1).fit(X),
+}
+
+
+@pytest.mark.parametrize("name", NOT)
+def test_what_has_no_program_says_why(name: str) -> None:
+    with pytest.raises(NotLowered, match=name):
+        from_estimator(NOT[name](), Options()).lower()
 
 
 @pytest.mark.parametrize("name", MAKE)

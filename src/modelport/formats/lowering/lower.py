@@ -13,6 +13,7 @@ from modelport.formats.estimator_tree import class_name, flatten, is_from_sklear
 from modelport.formats.lowering.boosted_classes import BOOSTED
 from modelport.formats.lowering.classic import CLASSIC
 from modelport.formats.lowering.draft import Draft, Input, NotLowered, Rows
+from modelport.formats.lowering.ensembles import ENSEMBLES
 from modelport.formats.lowering.groups import GROUPS
 from modelport.formats.lowering.linear import LINEAR, Answers
 from modelport.formats.lowering.transformers import TRANSFORMERS, transform
@@ -20,7 +21,7 @@ from modelport.formats.lowering.trees import TREES
 from modelport.forms.program.steps import Program
 from modelport.schema import Schema
 
-_ESTIMATORS = {**LINEAR, **TREES, **CLASSIC}
+_ESTIMATORS = {**LINEAR, **TREES, **CLASSIC, **ENSEMBLES}
 
 
 def lower(estimator: object, schema: Schema, uses: Sequence[Use], answers: Sequence[Answer]) -> Program:

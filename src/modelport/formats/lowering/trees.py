@@ -37,8 +37,8 @@ class Nodes:
     sets: npt.NDArray[np.uint8]
 
 
-def _plain(tree: object) -> Nodes:
-    """Read ``sklearn.tree._tree.Tree``."""
+def plain(tree: object) -> Nodes:
+    """Read ``sklearn.tree._tree.Tree``. Raises: NotLowered for several outputs."""
     left = np.asarray(getattr(tree, "children_left"), np.int64)  # noqa: B009  # of an object, as all below
     is_leaf = left == _LEAF
     values = np.asarray(getattr(tree, "value"), np.float64)  # noqa: B009
@@ -82,8 +82,8 @@ def find_leaves(trees: Sequence[Nodes], x: Part, draft: Draft) -> int:
     )
 
 
-def _singles(given: Input, draft: Draft) -> Part:
-    """Trees of scikit-learn compare float32 values."""
+def singles(given: Input, draft: Draft) -> Part:
+    """Return the input as one matrix rounded to float32, which is what trees of scikit-learn compare. Raises: NotLowered."""
     part = draft.matrix(given)
     return Part(draft.add("round_to_single", [part.register]), part.width)
 
@@ -91,10 +91,10 @@ def _singles(given: Input, draft: Draft) -> Part:
 def _forest(estimator: object, given: Input, draft: Draft) -> Answers:
     """Decision trees and their averages."""
     members = cast("Sequence[object]", getattr(estimator, "estimators_", None) or [estimator])
-    trees = [_plain(getattr(member, "tree_")) for member in members]  # noqa: B009
+    trees = [plain(getattr(member, "tree_")) for member in members]  # noqa: B009
     if isinstance(getattr(estimator, "n_outputs_", 1), int) and getattr(estimator, "n_outputs_", 1) != 1:
         raise NotLowered("trees of several outputs")
-    found = find_leaves(trees, _singles(given, draft), draft)
+    found = find_leaves(trees, singles(given, draft), draft)
     divisor = float(len(trees))
     sums = draft.add("leaf_sums", [found], {"divisor": divisor}, values=np.concatenate([tree.values for tree in trees]))
     if getattr(estimator, "classes_", None) is None:
@@ -116,11 +116,11 @@ def _isolated(trees: Sequence[Nodes], start: Floats) -> Floats:
 def _boosting(estimator: object, given: Input, draft: Draft) -> Answers:
     stages = cast("npt.NDArray[np.object_]", getattr(estimator, "estimators_"))  # noqa: B009
     rate = float(getattr(estimator, "learning_rate"))  # noqa: B009
-    trees = [_plain(getattr(member, "tree_")) for member in stages.reshape(-1)]  # noqa: B009
+    trees = [plain(getattr(member, "tree_")) for member in stages.reshape(-1)]  # noqa: B009
     trees = [replace(tree, values=rate * tree.values) for tree in trees]
     groups = stages.shape[1]
     start = _start(estimator, groups)
-    found = find_leaves(trees, _singles(given, draft), draft)
+    found = find_leaves(trees, singles(given, draft), draft)
     raw = draft.add("leaf_sums", [found], {"groups": groups}, values=_isolated(trees, start))
     return _of_raw(estimator, raw, groups, draft)
 

@@ -82,6 +82,21 @@ def leaf_sums(step: Step) -> Function:
     return add
 
 
+def leaf_median(step: Step) -> Function:
+    """Leaves (rows, trees) → the weighted median of what they hold (rows,): the lowest at which half of the weight is reached."""
+    values, weights = step.floats("values"), step.floats("weights")
+
+    def choose(found: Places) -> Floats:
+        held = values[found]
+        order = np.argsort(held, axis=1)
+        reached = np.cumsum(weights[order], axis=1)
+        at = (reached >= 0.5 * reached[:, -1:]).argmax(axis=1)
+        out: Floats = held[np.arange(len(held)), order[np.arange(len(held)), at]]
+        return out
+
+    return choose
+
+
 def _ensemble(step: Step) -> Ensemble:
     nodes = len(step.floats("threshold"))
     none = np.full(nodes, -1, np.intp)
@@ -175,4 +190,4 @@ def _decisions(trees: Ensemble) -> dict[str, Attribute]:
     return out
 
 
-OPERATIONS: Mapping[str, Callable[[Step], Function]] = {"leaves": leaves, "leaf_sums": leaf_sums}
+OPERATIONS: Mapping[str, Callable[[Step], Function]] = {"leaves": leaves, "leaf_sums": leaf_sums, "leaf_median": leaf_median}
