@@ -49,6 +49,9 @@ class Columns(Mapping[str, Array]):
     def __len__(self) -> int:
         return len(self._arrays)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._arrays  # a Mapping would raise and catch a KeyError
+
     def __repr__(self) -> str:
         inside = ", ".join(f"{name}: {array.dtype}{list(array.shape)}" for name, array in self._arrays.items())
         return f"Columns({inside})"

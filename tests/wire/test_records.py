@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from modelport.columns import Columns
+from modelport.columns import Columns, Shared, Slice
 from modelport.schema import Field, Schema
 from modelport.wire.base import Call
 from modelport.wire.native import codec
@@ -238,3 +238,30 @@ def test_what_is_answered_can_be_sent_again(rows):
     again = made.decode(body, None).columns
     assert {name: again[name].tolist() for name in again} == {name: columns[name].tolist() for name in columns}
     assert made.encode(again, call) == body
+
+
+def test_the_calls_of_a_batch_share_what_is_written_and_each_gets_its_own_rows():
+    schema = Schema(
+        (Field("ref", "int64", role="key"), *TEXT), (Field("ref", "int64"), Field("score", "float64")), task="frame", is_named=True
+    )
+    whole = Columns({"ref": np.arange(5), "score": np.array([0.5, 1.5, 2.5, 3.5, 4.5])})
+    shared = Shared(whole)
+    encode = codec(schema).encode
+    keyed = Call(Columns({"ref": np.arange(2)}), None, {}, ("ref",), False)
+    bare = Call(Columns({"ref": np.arange(2)}), None, {}, (), False)
+    single = Call(Columns({"ref": np.arange(1)}), None, {}, (), True)
+    for _ in range(2):
+        assert encode(Slice(shared, 0, 2), keyed) == b'[{"ref":0,"score":0.5},{"ref":1,"score":1.5}]'
+        assert encode(Slice(shared, 2, 4), bare) == b'[{"score":2.5},{"score":3.5}]'
+        assert encode(Slice(shared, 4, 5), single) == b'{"score":4.5}'
+    assert len(shared.memo) == 2
+    elsewhere = Call(Columns({"ref": np.array([7, 8])}), None, {}, ("ref",), False)
+    only = Shared(Columns({"score": np.array([0.5, 1.5])}))
+    assert encode(Slice(only, 0, 2), elsewhere) == b'[{"ref":7,"score":0.5},{"ref":8,"score":1.5}]'
+
+
+def test_a_percent_sign_in_a_name_is_a_percent_sign():
+    schema = classifier(["50 %", "%s"])
+    shared = Shared(Columns({"label": texts("%s"), "probabilities": np.array([[0.25, 0.75]])}))
+    call = Call(Columns({}), None, {}, (), False)
+    assert codec(schema).encode(Slice(shared, 0, 1), call) == b'[{"label":"%s","probabilities":{"50 %":0.25,"%s":0.75}}]'

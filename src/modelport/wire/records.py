@@ -36,13 +36,13 @@ def record_encoder(schema: Schema) -> Callable[[Columns, Call], bytes]:
     lay = _layout(schema)
 
     def encode(columns: Columns, call: Call) -> bytes:
-        if type(columns) is not Slice or call.keys or columns.rows > _FEW:
+        if type(columns) is not Slice or columns.rows > _FEW or not all(name in columns.shared.columns for name in call.keys):
             return _join(*lay(columns, call), columns.rows, is_single=call.is_single)
-        shared, start = columns.shared, columns.start
-        records = shared.memo.get(encode)
+        shared, start, what = columns.shared, columns.start, (encode, call.keys)
+        records = shared.memo.get(what)
         if records is None:  # the first of the batch's calls writes the records of all
             whole = shared.columns
-            records = shared.memo[encode] = _records(*lay(whole, call), whole.rows)
+            records = shared.memo[what] = _records(*lay(whole, call), whole.rows)
         found = cast("list[bytes]", records)[start : start + columns.rows]
         return found[0] if call.is_single else b"[%b]" % b",".join(found)
 
