@@ -14,7 +14,7 @@ from sklearn.ensemble import (
     HistGradientBoostingClassifier,
     RandomForestClassifier,
 )
-from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer, TfidfVectorizer
+from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfTransformer, TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import (
     LogisticRegression,
@@ -28,8 +28,15 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 from sklearn.svm import LinearSVC
+from sklearn.utils.murmurhash import murmurhash3_bytes_s32
 
+from modelport.columns import Columns
+from modelport.errors import LoadError
 from modelport.forms.parity import TOLERANCE, Evidence
+from modelport.forms.program.compiled import OPERATIONS, make_ready
+from modelport.forms.program.hashing import murmur3
+from modelport.forms.program.steps import Program, Step
+from modelport.forms.program.undecided import Undecided
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -95,6 +102,16 @@ MAKE: dict[str, Callable[[], object]] = {
         TfidfVectorizer(), TruncatedSVD(4, random_state=0), StandardScaler(), LogisticRegression()
     ).fit(TEXTS, MOODS),
     "texts, forest": lambda: make_pipeline(TfidfVectorizer(), RandomForestClassifier(10, random_state=0)).fit(TEXTS, MOODS),
+    "texts, hashed": lambda: make_pipeline(HashingVectorizer(), SGDClassifier(loss="log_loss", random_state=0)).fit(TEXTS, MOODS),
+    "texts, hashed into few": lambda: make_pipeline(
+        HashingVectorizer(n_features=7, norm=None, ngram_range=(1, 2), alternate_sign=False), MultinomialNB()
+    ).fit(TEXTS, MOODS),
+    "texts, hashed and binary": lambda: make_pipeline(HashingVectorizer(n_features=16, binary=True, norm="l1"), LinearSVC()).fit(
+        TEXTS, MOODS
+    ),
+    "texts, hashed and weighed": lambda: make_pipeline(
+        HashingVectorizer(n_features=256, analyzer="char", norm=None, alternate_sign=False), TfidfTransformer(), LogisticRegression()
+    ).fit(TEXTS, MOODS),
     "texts beside numbers": lambda: make_pipeline(
         ColumnTransformer([("t", TfidfVectorizer(), "text"), ("n", StandardScaler(), ["stars"])]), LogisticRegression()
     ).fit(pd.DataFrame({"text": TEXTS, "stars": np.arange(300) % 5}), MOODS),
@@ -106,3 +123,30 @@ def test_it_has_a_program_that_is_proven(name: str, proven: Callable[[object], E
     evidence = proven(MAKE[name]())
     assert evidence.rows > 100
     assert evidence.difference <= TOLERANCE
+
+
+def test_a_hash_is_the_librarys_whatever_the_length() -> None:
+    for term in ("", "a", "ab", "abc", "abcd", "abcde", "größe", "你好", "x" * 301, "e\u0301", "\U0001f600"):
+        assert murmur3(term.encode("utf-8")) == murmurhash3_bytes_s32(term.encode("utf-8"), 0)
+
+
+def test_more_words_than_are_kept_are_counted_as_well() -> None:
+    cut = {"analyzer": "word", "least": 1, "most": 1, "pattern": r"\S+", "stop_words": []}
+    step = Step("hash_terms", (0,), {"column": "text", "width": 1 << 20, **cut})
+    count = OPERATIONS["hash_terms"](step)
+    many = np.array([" ".join(str(at) for at in range(70_000))], object)
+    first, again = count(Columns({"text": many})), count(Columns({"text": many}))
+    assert first.values.sum() == 70_000
+    assert np.array_equal(first.columns, again.columns)
+
+
+def test_hashing_into_nothing_is_refused() -> None:
+    settings = {"column": "text", "width": 0, "analyzer": "char", "least": 1, "most": 1}
+    with pytest.raises(LoadError, match="hash_terms"):
+        make_ready(Program((Step("hash_terms", (0,), settings),), {}))
+
+
+def test_half_a_character_is_left_to_the_original() -> None:
+    count = OPERATIONS["hash_terms"](Step("hash_terms", (0,), {"column": "text", "width": 8, "analyzer": "char", "least": 1, "most": 1}))
+    with pytest.raises(Undecided):
+        count(Columns({"text": np.array(["a\ud800"], object)}))

@@ -15,7 +15,8 @@ from modelport.forms.program.texts import PATTERNS
 Lower = Callable[[object, Input, Draft], Parts]
 
 
-def _count(estimator: object, given: Input, draft: Draft) -> Parts:
+def _column(estimator: object, given: Input, draft: Draft) -> str:
+    """Return the one column of texts that a vectorizer reads. Raises: NotLowered."""
     if not isinstance(given, Rows) or len(given.positions) != 1:
         raise NotLowered(f"{class_name(estimator)} over something else than one column of texts")
     item = draft.schema.inputs[given.positions[0]]
@@ -25,14 +26,34 @@ def _count(estimator: object, given: Input, draft: Draft) -> Parts:
         raise NotLowered(f"{class_name(estimator)} in float32")
     if getattr(estimator, "input", "content") != "content":
         raise NotLowered(f"{class_name(estimator)} that reads files")
-    terms = _terms(estimator)
+    return item.name
+
+
+def _count(estimator: object, given: Input, draft: Draft) -> Parts:
+    column, terms = _column(estimator, given, draft), _terms(estimator)
     settings: dict[str, Plain] = {
-        "column": item.name,
+        "column": column,
         "terms": terms,
         "is_binary": bool(getattr(estimator, "binary", False)),
         **_tokens(estimator),
     }
     return (Part(draft.add("count_terms", [0], settings), len(terms), is_sparse=True),)
+
+
+def _hashed(estimator: object, given: Input, draft: Draft) -> Parts:
+    column, width = _column(estimator, given, draft), int(getattr(estimator, "n_features"))  # noqa: B009  # of an object
+    settings: dict[str, Plain] = {
+        "column": column,
+        "width": width,
+        "is_signed": bool(getattr(estimator, "alternate_sign", True)),
+        "is_binary": bool(getattr(estimator, "binary", False)),
+        **_tokens(estimator),
+    }
+    part = Part(draft.add("hash_terms", [0], settings), width, is_sparse=True)
+    norm = getattr(estimator, "norm", "l2")
+    if norm not in (None, "l1", "l2"):
+        raise NotLowered(f"HashingVectorizer with the norm {norm!r}")
+    return (part,) if norm is None else (Part(draft.add("weigh_terms", [part.register], {"norm": norm}), width, is_sparse=True),)
 
 
 def _terms(estimator: object) -> list[Plain]:
@@ -87,4 +108,9 @@ def _transformer(estimator: object, given: Input, draft: Draft) -> Parts:
     return _weigh(estimator, given[0], draft)
 
 
-TEXTS: Mapping[str, Lower] = {"CountVectorizer": _count, "TfidfVectorizer": _tfidf, "TfidfTransformer": _transformer}
+TEXTS: Mapping[str, Lower] = {
+    "CountVectorizer": _count,
+    "TfidfVectorizer": _tfidf,
+    "TfidfTransformer": _transformer,
+    "HashingVectorizer": _hashed,
+}

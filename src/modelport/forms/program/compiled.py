@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from modelport.columns import Array, Columns
 from modelport.errors import LoadError, ModelError
-from modelport.forms.program import boosting, curves, distances, features, groups, network, numbers, scores, texts, trees
+from modelport.forms.program import boosting, curves, distances, features, groups, hashing, network, numbers, scores, texts, trees
 from modelport.forms.program.steps import Program, Step
 
 Function = Callable[..., object]
@@ -19,6 +19,7 @@ OPERATIONS: Mapping[str, Make] = {
     **distances.OPERATIONS,
     **features.OPERATIONS,
     **groups.OPERATIONS,
+    **hashing.OPERATIONS,
     **network.OPERATIONS,
     **numbers.OPERATIONS,
     **scores.OPERATIONS,

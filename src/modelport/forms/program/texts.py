@@ -41,7 +41,7 @@ class Sparse:
 def count_terms(step: Step) -> Function:
     """A column of texts → how often each of ``terms`` occurs in each (Sparse); with ``is_binary`` whether it does."""
     column, terms = step.text("column"), step.texts("terms")
-    prepare, cut = _prepare(step), _cut(step)
+    prepare, cut = preparer(step), cutter(step)
     get = {term: at for at, term in enumerate(terms)}.get
     width, is_binary = len(terms), bool(step.settings.get("is_binary"))
 
@@ -58,7 +58,8 @@ def count_terms(step: Step) -> Function:
     return count
 
 
-def _prepare(step: Step) -> Callable[[str], str]:
+def preparer(step: Step) -> Callable[[str], str]:
+    """Return what a text goes through before it is cut: small letters, accents taken off. Raises: ValueError."""
     lower, accents = bool(step.settings.get("is_lower")), step.settings.get("accents")
     if accents not in (None, "unicode", "ascii"):
         raise ValueError(f"unknown accents {accents!r}")
@@ -76,7 +77,8 @@ def _ascii(text: str) -> str:
     return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")
 
 
-def _cut(step: Step) -> Cut:
+def cutter(step: Step) -> Cut:
+    """Return what cuts a text into its terms. Raises: ValueError for patterns and lengths that are not known."""
     analyzer, least, most = step.text("analyzer"), int(step.number("least")), int(step.number("most"))
     if not 1 <= least <= most <= 20:
         raise ValueError("lengths of terms must be 1 to 20, the smaller first")
