@@ -13,11 +13,10 @@ from typing import cast
 from modelport.bundle.model import Model
 from modelport.columns import Columns, concat
 from modelport.errors import LoadError, ModelportError
-from modelport.formats.base import Predictor
 from modelport.formats.lowering.draft import NotLowered
 from modelport.forms.parity import prove
 from modelport.forms.program.compiled import make_ready
-from modelport.forms.program.form import COMPILED, ROW_MS, Form, bind, open_form
+from modelport.forms.program.form import COMPILED, ROW_MS, Form, Predict, bind, open_form
 from modelport.forms.program.network import is_network, with_threads
 from modelport.forms.program.steps import Program
 from modelport.forms.program.undecided import Undecided
@@ -40,14 +39,14 @@ def compile_model(model: Model) -> Form:
     lower = getattr(predictor, "lower", None)
     if lower is None:
         raise NotLowered("files of its format have no other form")
-    program = _program(cast("Callable[[], Program]", lower))
+    program, ready = _program(cast("Callable[[], Program]", lower))
     own = predictor.schema
-    evidence = prove(predictor.predict, make_ready(program), own, program)
+    evidence = prove(predictor.predict, ready, own, program)
     if evidence.problem:
         raise NotLowered(f"its form was not proven: {evidence.problem}")
-    trial, expected = _trial(model, program, predictor)
-    row_ms = _row_ms(bind(program, model.schema, own), trial)
-    facts = {"rows_compared": evidence.rows, "largest_difference": evidence.difference, ROW_MS: row_ms}
+    form = bind(ready, model.schema, own)
+    trial, expected = _trial(model, program, form)
+    facts = {"rows_compared": evidence.rows, "largest_difference": evidence.difference, ROW_MS: _row_ms(form, trial)}
     return Form(model.schema, own, program, trial, expected, facts)
 
 
@@ -80,22 +79,22 @@ def adopt(model: Model, threads: int | None = None) -> Model:
     return replace(made, details={**model.details, **made.details}, warm_up=model.warm_up)
 
 
-def _program(lower: Callable[[], Program]) -> Program:
+def _program(lower: Callable[[], Program]) -> tuple[Program, Predict]:
+    """Return the model's program, and the same ready to run."""
     try:
         program = lower()
-        make_ready(program)
+        ready = make_ready(program)
     except (NotLowered, LoadError) as error:
         raise NotLowered(str(error)) from error
     except Exception as error:  # attributes of other versions and of users' own classes may be anything
         raise NotLowered(f"its form could not be read ({type(error).__name__})") from error
     if program.nbytes > _LARGEST_BYTES:
         raise NotLowered(f"its form would take {program.nbytes >> 20} MB")
-    return program
+    return program, ready
 
 
-def _trial(model: Model, program: Program, predictor: Predictor) -> tuple[Columns, Columns]:
+def _trial(model: Model, program: Program, form: Predict) -> tuple[Columns, Columns]:
     """Return rows of the model's own layout with the original's answers, which the form must give again whenever it is opened."""
-    form = bind(program, model.schema, predictor.schema)
     most = _TRIAL_ROWS_OF_NETWORKS if is_network(program) else _TRIAL_ROWS
     rows: list[Columns] = []
     for columns in trials(model.schema, program):
@@ -119,7 +118,7 @@ def _trial(model: Model, program: Program, predictor: Predictor) -> tuple[Column
     return together, concat([model.predict(together, None)])
 
 
-def _row_ms(form: Callable[[Columns, Sequence[str] | None], Columns], trial: Columns) -> float:
+def _row_ms(form: Predict, trial: Columns) -> float:
     """Return what a row costs, as time of the processor, which other load on the machine does not change."""
     times = []
     for _ in range(3):

@@ -102,9 +102,8 @@ def _columns(rows: Step, settings: Mapping[str, dict[str, object]], title: str) 
     return Columns(out)
 
 
-def bind(program: Program, schema: Schema, own: Schema) -> Predict:
-    """Return the program as a function of the model's physical columns, which its own may differ from. Raises: LoadError."""
-    compiled = make_ready(program)
+def bind(compiled: Predict, schema: Schema, own: Schema) -> Predict:
+    """Return a program that is ready as a function of the model's physical columns, which its own may differ from."""
     if schema.layout == own.layout:
         return compiled
     return lambda columns, outputs: compiled(own.pack(schema.unpack(columns)), outputs)
@@ -115,7 +114,7 @@ def open_form(form: Form) -> Predict:
 
     Raises: LoadError where it does not fit together or no longer gives the original's answers.
     """
-    predict = bind(form.program, form.schema, form.own)
+    predict = bind(make_ready(form.program), form.schema, form.own)
     problem, _ = compare(form.expected, predict(form.trial, None), tolerance_of(form.program))
     if problem:
         raise LoadError(f"the converted form no longer answers as the model did ({problem}); delete it, and it is made again")
