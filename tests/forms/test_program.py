@@ -304,6 +304,6 @@ def test_a_damaged_form_is_refused(damage: object) -> None:
 
 def test_a_form_reads_the_artifacts_columns_out_of_the_models() -> None:
     keyed = Schema((Field("id", "int64", role="key"), *SCHEMA.inputs[::-1]), SCHEMA.outputs, "regressor")
-    predict = forms.bind(linear(), keyed, SCHEMA)
+    predict = forms.bind(make_ready(linear()), keyed, SCHEMA)
     rows = keyed.pack({"id": np.array([7]), "a": np.array([1.0]), "b": np.array([2.0])})
     assert predict(rows, None)["prediction"].tolist() == [1.0 * 2 + 2.0 * 3 + 1]
