@@ -21,7 +21,7 @@ from sklearn.ensemble import (
     RandomForestClassifier,
     RandomForestRegressor,
 )
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from modelport.formats.base import Options
@@ -69,6 +69,10 @@ MAKE: dict[str, Callable[[], object]] = {
     "boosting, exponential": lambda: GradientBoostingClassifier(n_estimators=20, loss="exponential").fit(X, Y),
     "boosting from zero": lambda: GradientBoostingClassifier(n_estimators=20, init="zero").fit(X, Y),
     "boosting regressor": lambda: GradientBoostingRegressor(n_estimators=30, loss="huber").fit(X, X[:, 0] * Y),
+    "boosting from numbers of another": lambda: GradientBoostingRegressor(n_estimators=9, init=DecisionTreeRegressor(max_depth=2)).fit(
+        X, X[:, 0] * Y
+    ),
+    "boosting from chances of another": lambda: GradientBoostingClassifier(n_estimators=9, init=RandomForestClassifier(3)).fit(X, Y),
     "adaptive": lambda: AdaBoostClassifier(n_estimators=20, random_state=0).fit(X, Y),
     "adaptive of ten classes": lambda: AdaBoostClassifier(DecisionTreeClassifier(max_depth=3), n_estimators=9).fit(DIGITS, DIGIT),
     "adaptive of numbers": lambda: AdaBoostRegressor(n_estimators=20, random_state=0).fit(X, X[:, 0] * Y),
@@ -88,7 +92,7 @@ MAKE: dict[str, Callable[[], object]] = {
 
 NOT: dict[str, Callable[[], object]] = {
     "AdaBoostClassifier of LogisticRegression": lambda: AdaBoostClassifier(LogisticRegression(), n_estimators=3).fit(X, Y),
-    "begins with another model": lambda: GradientBoostingRegressor(n_estimators=3, init=Ridge()).fit(X, Y),
+    "begins with another model": lambda: GradientBoostingClassifier(n_estimators=3, init=LogisticRegression()).fit(DIGITS, DIGIT),
     "single samples": lambda: IsolationForest(n_estimators=3, max_samples=1).fit(X),
 }
 

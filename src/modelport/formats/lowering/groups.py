@@ -13,8 +13,10 @@ from modelport.formats.estimator_tree import class_name
 from modelport.formats.lowering.classic import picked
 from modelport.formats.lowering.draft import Draft, Input, NotLowered, Part, Rows
 from modelport.formats.lowering.linear import labels
+from modelport.formats.lowering.trees import boosting
 from modelport.forms.program.steps import Floats
 
+_LEAST = float(np.finfo(np.float64).eps)
 Answers = Mapping[Method, int]
 Whole = Callable[[object, Input, Draft], Answers]
 """Adds the steps of a member, of whatever class it is."""
@@ -198,7 +200,29 @@ def _of_target(estimator: object, given: Input, draft: Draft, whole: Whole) -> A
     return {"predict": draft.add("scale", [found], None, factor=factor, after=after)}
 
 
+def _boosted(estimator: object, given: Input, draft: Draft, whole: Whole) -> Answers:
+    """Gradient boosting, which may begin with what another model answers, through its loss's link."""
+    first = cast("object", getattr(estimator, "init_", None))
+    if isinstance(first, str) or class_name(first) in ("DummyClassifier", "DummyRegressor"):
+        return boosting(estimator, given, draft)
+    is_classifier = getattr(estimator, "classes_", None) is not None
+    if is_classifier and len(_classes(estimator)) > 2:
+        raise NotLowered("gradient boosting of several classes that begins with another model")
+
+    def begin(rows: Part) -> int:
+        answers = whole(first, (rows,), draft)
+        if not is_classifier:
+            return draft.add("as_column", [_answer(answers, "predict", first)])
+        chance = draft.add("take", [_answer(answers, "predict_proba", first)], at=np.array([1]))
+        clipped = draft.add("scale", [chance], {"low": _LEAST, "high": 1.0 - _LEAST})
+        return draft.add("link", [clipped], {"link": "logit"})
+
+    return boosting(estimator, given, draft, begin)
+
+
 GROUPS: Mapping[str, Lower] = {
+    "GradientBoostingClassifier": _boosted,
+    "GradientBoostingRegressor": _boosted,
     "VotingClassifier": _voting,
     "VotingRegressor": _voting_numbers,
     "StackingClassifier": _stacking,

@@ -113,23 +113,25 @@ def _isolated(trees: Sequence[Nodes], start: Floats) -> Floats:
     return np.concatenate(held)
 
 
-def _boosting(estimator: object, given: Input, draft: Draft) -> Answers:
+def boosting(estimator: object, given: Input, draft: Draft, begin: Callable[[Part], int] | None = None) -> Answers:
+    """Add gradient boosting. ``begin``: adds what another model begins with, over the rounded rows. Raises: NotLowered."""
     stages = cast("npt.NDArray[np.object_]", getattr(estimator, "estimators_"))  # noqa: B009
     rate = float(getattr(estimator, "learning_rate"))  # noqa: B009
     trees = [plain(getattr(member, "tree_")) for member in stages.reshape(-1)]  # noqa: B009
     trees = [replace(tree, values=rate * tree.values) for tree in trees]
     groups = stages.shape[1]
-    start = _start(estimator, groups)
-    found = find_leaves(trees, singles(given, draft), draft)
-    raw = draft.add("leaf_sums", [found], {"groups": groups}, values=_isolated(trees, start))
+    single = singles(given, draft)
+    found = find_leaves(trees, single, draft)
+    if begin is None:
+        raw = draft.add("leaf_sums", [found], {"groups": groups}, values=_isolated(trees, _start(estimator, groups)))
+        return _of_raw(estimator, raw, groups, draft)
+    sums = draft.add("leaf_sums", [found], {"groups": groups}, values=np.concatenate([tree.values for tree in trees]))
+    raw = draft.add("project", [draft.add("join", [begin(single), sums])], None, matrix=np.ones((2, 1)))
     return _of_raw(estimator, raw, groups, draft)
 
 
 def _start(estimator: object, groups: int) -> Floats:
     """Return what boosting begins with, which for the estimators' own starts is the same for every row."""
-    init: object = getattr(estimator, "init_", None)
-    if init != "zero" and class_name(init) not in ("DummyClassifier", "DummyRegressor"):
-        raise NotLowered("gradient boosting that begins with another model")
     begin = getattr(estimator, "_raw_predict_init", None)
     if begin is None:
         raise NotLowered("gradient boosting of an older version")
@@ -207,8 +209,6 @@ TREES: Mapping[str, Lower] = {
         ),
         _forest,
     ),
-    "GradientBoostingClassifier": _boosting,
-    "GradientBoostingRegressor": _boosting,
     "HistGradientBoostingClassifier": _histogram,
     "HistGradientBoostingRegressor": _histogram,
 }  # fmt: skip

@@ -57,8 +57,8 @@ def as_column(step: Step) -> Function:
 
 
 def link(step: Step) -> Function:
-    """Apply an inverse link to each number: "exp", "expm1", "expit", "identity"."""
-    links: dict[str, Function] = {"exp": np.exp, "expm1": np.expm1, "expit": expit, "identity": lambda x: x}
+    """Apply an inverse link to each number: "exp", "expm1", "expit", "logit", "identity"."""
+    links: dict[str, Function] = {"exp": np.exp, "expm1": np.expm1, "expit": expit, "logit": _logit, "identity": lambda x: x}
     return links[step.text("link")]
 
 
@@ -66,6 +66,10 @@ def expit(x: Floats) -> Floats:
     """1 / (1 + exp(−x)) without overflow."""
     small = np.exp(-np.abs(x))
     return np.where(x >= 0, 1.0 / (1.0 + small), small / (1.0 + small))
+
+
+def _logit(x: Floats) -> Floats:
+    return np.log(x / (1.0 - x))
 
 
 def two_sided(step: Step) -> Function:
