@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from modelport.columns import Columns
-from modelport.errors import LoadError, ModelError
+from modelport.errors import LoadError, MissingExtra, ModelError
 from modelport.formats import keras
 from modelport.formats.base import Options
 from modelport.formats.runtime import GraphPredictor
@@ -184,3 +185,16 @@ def test_an_output_that_has_no_row_for_each_is_no_answer(sentiment: Program) -> 
     form = make_ready(edited(sentiment, constant))
     with pytest.raises(ModelError, match="expected one row for each"):
         form(Columns({"tokens": np.zeros((3, 56), np.int32)}), None)
+
+
+def test_without_the_runtime_it_is_named(sentiment: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(LoadError, match="ONNX Runtime, which is not installed; run: pip install onnxruntime"):
+        make_ready(sentiment)
+
+
+@pytest.mark.parametrize("library", ["onnxruntime", "h5py"])
+def test_without_a_library_a_keras_file_names_it(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(MissingExtra, match=rf"Keras files need {library}, .* pip install 'modelport\[keras\]'"):
+        keras.load(SENTIMENT, Options())
