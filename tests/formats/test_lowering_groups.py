@@ -164,3 +164,17 @@ def test_chances_of_nothing_are_even() -> None:
 def test_points_that_are_out_of_order_are_refused(x: list[float]) -> None:
     with pytest.raises(LoadError, match="interpolate"):
         make_ready(Program((Step("interpolate", (0,), {}, {"x": np.array(x), "y": np.zeros(2)}),), {}))
+
+
+@pytest.mark.parametrize(
+    ("name", "attribute", "value", "reason"),
+    [
+        ("soft votes", "classes_", np.arange(3), "VotingClassifier whose members know other classes"),
+        ("one against the rest, chances", "estimators_", [], "OneVsRestClassifier of two classes"),
+    ],
+)
+def test_what_fitting_does_not_make_has_no_program(name: str, attribute: str, value: object, reason: str) -> None:
+    predictor = from_estimator(MAKE[name](), Options())
+    setattr(predictor.native, attribute, value)
+    with pytest.raises(NotLowered, match=reason):
+        predictor.lower()

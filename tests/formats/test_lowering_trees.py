@@ -110,3 +110,19 @@ def test_it_has_a_program_that_is_proven(name: str, proven: Callable[[object], E
     assert evidence.difference <= TOLERANCE
     if any(word in name for word in ("tree", "forest")) and "regressor" not in name:
         assert evidence.difference == 0.0
+
+
+@pytest.mark.parametrize(
+    ("name", "attribute", "value", "reason"),
+    [
+        ("adaptive", "algorithm", "SAMME.R", "by SAMME.R"),
+        ("isolating", "_decision_path_lengths", (), "IsolationForest of an older version"),
+        ("histograms", "_loss", None, "the loss NoneType"),
+        ("histograms, poisson", "_loss", None, "the link NoneType"),
+    ],
+)
+def test_what_another_version_left_has_no_program(name: str, attribute: str, value: object, reason: str) -> None:
+    predictor = from_estimator(MAKE[name](), Options())
+    setattr(predictor.native, attribute, value)
+    with pytest.raises(NotLowered, match=reason):
+        predictor.lower()
