@@ -85,7 +85,7 @@ def test_the_network_answers_keras_probabilities_to_1e_6(serve, sentences, expec
     for start in range(0, len(tokens), 500):
         status, headers, body = server.request("/predict", tokens[start : start + 500].tolist())
         assert status == 200
-        assert headers["x-model-form"] == "onnx"
+        assert headers["x-model-form"] == "compiled"
         got += [record["prediction"] for record in json.loads(body)]
     assert np.abs(np.array(got) - expected["probabilities"]).max() < 1e-6
 
