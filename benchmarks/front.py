@@ -143,9 +143,7 @@ def under_load(seconds: int, rounds: int) -> None:
             finally:
                 server.stop()
             found[name].append(sample.requests_per_s)
-            print(
-                f"{name}: {sample.requests_per_s:,.0f}/s, p50 {sample.p50_ms} ms, p99 {sample.p99_ms} ms, other CPU {sample.other_cores:.2f}"
-            )
+            print(f"{name}: {sample.requests_per_s:,.0f}/s, p50 {sample.p50_ms} ms, p99 {sample.p99_ms} ms, other {sample.other_cores:.2f}")
     medians = {name: statistics.median(values) for name, values in found.items()}
     ours = medians.pop("modelport, echo")
     print(", ".join(f"{ours / value:.2f} x {name}" for name, value in medians.items()))

@@ -17,7 +17,7 @@ make_one() {
   "$home/$name/bin/python" -m pip install -q "$@"
   "$home/$name/bin/python" -m pip freeze >"$home/$name/versions.txt"
 }
-make_one modelport --editable "$root[sklearn,keras,bulk,table]" --requirement "$root/examples/sentiment/requirements.txt" "$sklearn"
+make_one modelport --editable "$root[sklearn,keras,bulk]" --requirement "$root/examples/sentiment/requirements.txt" "$sklearn"
 make_one flask flask pandas joblib "$sklearn" skl2onnx tensorflow-cpu==2.21.0
 make_one fastapi fastapi uvicorn uvloop httptools orjson pandas joblib onnxruntime "$sklearn"
 make_one mosec mosec==0.9.8 orjson pandas onnxruntime "$sklearn"
