@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 760, 460, 70, 50, 30, 210
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 820, 460, 70, 50, 30, 270
 COLOURS = ("#0b6e4f", "#c1440e", "#3d5a98", "#8a6d3b")
 Point = tuple[float, float, float]
 
