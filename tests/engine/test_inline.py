@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from modelport.columns import Columns
+from modelport.engine import inline as inline_module
 from modelport.engine.batcher import BatchLimits, Ticket
 from modelport.engine.engine import Engine
 from modelport.engine.executor import Description, Identity, Listener
 from modelport.engine.inline import Inline
-from modelport.errors import LoadError, ModelError, ModelportError
+from modelport.errors import LoadError, ModelError, ModelportError, Overloaded
 from modelport.forms.program.form import Form
 from modelport.forms.program.steps import Program
 from modelport.forms.program.undecided import Undecided
@@ -215,6 +216,33 @@ def test_a_large_batch_is_computed_beside_the_loop() -> None:
                         await asked
                 else:
                     assert set(await asked) == {1006.0}
+
+    run(scene())
+
+
+def test_what_the_original_cannot_keep_up_with_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inline_module, "_MOST_LEFT_ROWS", 3)
+
+    async def scene() -> None:
+        async with Service(max_rows=1) as service:
+            asked = [asyncio.ensure_future(service.ask(TIE)) for _ in range(6)]
+            found = await asyncio.gather(*asked, return_exceptions=True)
+            refused = [error for error in found if isinstance(error, Overloaded)]
+            assert len(refused) == 3
+            assert refused[0].status == 429
+            assert [answer for answer in found if isinstance(answer, list)] == [[1000.5]] * 3
+            assert await service.ask(TIE) == [1000.5]
+
+    run(scene())
+
+
+def test_a_large_batch_of_several_requests_is_cut_for_the_one_that_is_left() -> None:
+    async def scene() -> None:
+        async with Service(max_rows=10_000_000, max_queued_rows=10_000_000) as service:
+            values = ([1.0] * 60_000, [TIE] * 60_000, [2.0] * 60_000)
+            answers = await asyncio.gather(*(service.ask(*each) for each in values))
+            assert [set(answer) for answer in answers] == [{2.0}, {1000.5}, {4.0}]
+            assert service.originals[0].rows == [60_000]
 
     run(scene())
 

@@ -20,7 +20,7 @@ import structlog
 from modelport.columns import Columns
 from modelport.engine.batcher import Batch
 from modelport.engine.executor import Description, Executor, Listener
-from modelport.errors import ModelError, ModelportError
+from modelport.errors import ModelError, ModelportError, Overloaded
 from modelport.forms.program.form import COMPILED, Form, Predict
 from modelport.forms.program.steps import Program
 from modelport.forms.program.undecided import Undecided
@@ -30,6 +30,7 @@ _LIMIT_S = 1e-3
 _TRIES = 5
 _FAR = 4.0  # times the limit, where two tries tell as much as five
 _MOST_ROWS = 4096
+_MOST_LEFT_ROWS = 20_000
 
 StartOriginal = Callable[[Listener], Executor]
 """Makes the executor of the original model."""
@@ -48,6 +49,7 @@ class Inline:
         self._left: deque[Batch] = deque()
         self._thread: ThreadPoolExecutor | None = None
         self._computing: Batch | None = None
+        self._apart: asyncio.Task[None] | None = None
         self._original_form = ""
         self._rows = _MOST_ROWS
         self._is_closing = False
@@ -94,7 +96,7 @@ class Inline:
         """Compute a batch and tell the engine; a large one on the thread."""
         if batch.rows > self._rows:
             self._computing = batch
-            asyncio.get_running_loop().create_task(self._run_apart(batch))
+            self._apart = asyncio.get_running_loop().create_task(self._run_apart(batch))
             return
         began_s = perf_counter()
         answer = self._answer(batch)
@@ -166,9 +168,9 @@ class Inline:
         began_s = perf_counter()
         try:
             answer: Columns | None = await loop.run_in_executor(self._thread, self._predict, batch.columns, batch.tickets[0].outputs)
-            failure = None
+            failure: ModelportError | None = None
         except Undecided:
-            answer = failure = None
+            answer, failure = None, _undecided() if len(batch.tickets) > 1 else None
         except ModelportError as error:
             answer, failure = None, error
         except Exception:  # noqa: BLE001  # as above
@@ -186,7 +188,12 @@ class Inline:
             self._listener.freed()
 
     def _leave(self, batch: Batch) -> None:
-        """Hand a batch to the original."""
+        """Hand a batch to the original, unless too many rows wait for it already."""
+        waiting = sum(each.rows for each in self._left)
+        if waiting + batch.rows > _MOST_LEFT_ROWS and self._left:
+            reason = f"{waiting} rows wait for the original model already, which answers what is next to a tie; try again shortly"
+            self._listener.failed(batch, Overloaded(reason, retry_after_s=1), 0.0)
+            return
         self._left.append(batch)
         if self._starting is None:
             self._starting = asyncio.get_running_loop().create_task(self._wake())
