@@ -19,8 +19,8 @@ from modelport.schema import Schema
 from modelport.server.workers import options
 
 _PLANS = {
-    "native": "answers with the library's own code, in a worker process",
-    "shimmed": "answers with the library's own code, in a worker process, repaired to answer as on the day it was saved",
+    "native": "answers with the library's own code in a worker process, or with a compiled form that is proven equal",
+    "shimmed": "answers with the library's own code, repaired to answer as on its day, or with a compiled form that is proven equal to that",
     "converted": "answers with ONNX Runtime, on a conversion of the model",
     "keras": "answers with Keras itself, in a worker process",
     "tf_keras": "answers with tf_keras, the last Keras 2, in a worker process",
