@@ -20,7 +20,7 @@ from modelport.server.workers import options
 
 _PLANS = {
     "native": "answers with the library's own code in a worker process, or with a compiled form that is proven equal",
-    "shimmed": "answers with the library's own code, repaired to answer as on its day, or with a compiled form that is proven equal to that",
+    "shimmed": "answers with the library's own code, repaired to answer as on its day, or with a compiled form proven equal to that",
     "converted": "answers with ONNX Runtime, on a conversion of the model",
     "keras": "answers with Keras itself, in a worker process",
     "tf_keras": "answers with tf_keras, the last Keras 2, in a worker process",
