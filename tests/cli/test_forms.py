@@ -18,7 +18,8 @@ from sklearn.linear_model import LogisticRegression
 
 from modelport.engine.probe import Compiled
 from modelport.formats.estimator_labels import MARGIN
-from modelport.forms.program.form import Form, dump, load
+from modelport.forms.program.form import ROW_MS, Form, dump, load
+from modelport.forms.program.steps import dump as dump_program
 from modelport.server import kept
 
 pytestmark = pytest.mark.slow
@@ -84,14 +85,20 @@ def test_a_row_next_to_a_tie_is_answered_by_the_original(serve: Callable, tied: 
 
 
 def test_a_damaged_form_is_made_anew(serve: Callable, tied: Path, env: dict[str, str], tmp_path: Path) -> None:
+    def parts(data: bytes) -> tuple[object, ...]:
+        """Everything but what a row was measured to cost, which differs from one making to the next."""
+        form = load(memoryview(data)[kept.HEADER_BYTES :])
+        facts = {name: value for name, value in form.facts.items() if name != ROW_MS}
+        return (dump_program(form.program), form.schema, form.own, facts, dict(form.trial), dict(form.expected))
+
     serve(tied, env=env).stop()
-    (form,) = (tmp_path / "cache" / "modelport" / "forms").iterdir()
-    whole = form.read_bytes()
-    form.write_bytes(whole[:-5])
+    (path,) = (tmp_path / "cache" / "modelport" / "forms").iterdir()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-5])
     server = serve(tied, env=env)
     assert model_of(server)["form"] == "compiled"
     assert server.request("/predict", [[1.0, 2.0]])[0] == 200
-    assert form.read_bytes() == whole
+    np.testing.assert_equal(parts(path.read_bytes()), parts(whole))
 
 
 def test_without_a_cache_nothing_is_left(serve: Callable, tied: Path, env: dict[str, str], tmp_path: Path) -> None:
