@@ -236,6 +236,13 @@ class RefusedFile(ModelportError):
     exit_code = 3
 
 
+class TargetRefused(ModelportError):
+    """A registry, cloud or cluster did not do what it was asked; the message holds its own words and what to do."""
+
+    code = "target_refused"
+    exit_code = 4
+
+
 class SandboxMissing(ModelportError):
     """A sandbox was required for the workers, and this system cannot give it; the message names what it lacks."""
 

@@ -18,6 +18,11 @@ VERBS: dict[str, str] = {
     "inspect": "Read a model file without executing anything of it.",
     "predict": "Predict once, without a server.",
     "init": "Write the bundle folder that a model file stands for.",
+    "deploy": "Render, show and apply what runs a model elsewhere.",
+    "status": "Say how a deployed model is doing.",
+    "logs": "Show the last log lines of a deployed model.",
+    "rollback": "Go back to what ran before.",
+    "destroy": "Take a deployed model away, and all that was made for it.",
 }
 """Verb to its line in the help; the verb's command is ``modelport.cli.<verb>:command``."""
 
@@ -65,7 +70,8 @@ def group() -> None:
     """Turn a saved machine-learning model into a production HTTP API.
 
     `modelport FILE` is short for `modelport serve FILE`. A FILE is a model file or a bundle folder.
-    Exit codes: 0 done, 1 a check or prediction failed, 2 unreadable or bad usage, 3 needs trust or refused.
+    Exit codes: 0 done, 1 a check or prediction failed, 2 unreadable or bad usage, 3 needs trust or refused,
+    4 a target (registry, cloud, cluster) refused.
     """
 
 

@@ -1,0 +1,18 @@
+"""Where a model can run: one row a target, its module imported when it is chosen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One place. ``commands``: the module that holds a command named like each of ``verbs``; ``extra``: what to install for it."""
+
+    commands: str
+    verbs: tuple[str, ...]
+    extra: str
+    summary: str
+
+
+TARGETS: dict[str, Target] = {}
