@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from modelport.engine.executor import ROW_BUCKETS, EngineMeasures
-from modelport.telemetry.exposition import Exporter, resident_bytes
+from modelport.telemetry.exposition import Exporter
 from modelport.telemetry.metrics import (
     METRICS,
     ROWS_BUCKETS,
@@ -21,6 +21,7 @@ from modelport.telemetry.metrics import (
     FrontState,
     Latency,
     Tally,
+    resident_bytes,
 )
 
 

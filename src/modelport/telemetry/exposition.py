@@ -6,11 +6,9 @@ first scrape comes.
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import TypeAlias
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -24,6 +22,8 @@ from modelport.telemetry.metrics import (
     CONNECTIONS,
     ERRORS,
     FIRST_BIT,
+    FRONT_RESTARTS,
+    FRONTS,
     IN_FLIGHT,
     LAST_BIT,
     MEMORY,
@@ -48,7 +48,7 @@ CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
 
 class Exporter:
-    """Renders a front's state as Prometheus text."""
+    """Renders the state of a front, or the sum of several, as Prometheus text."""
 
     def __init__(self, state: FrontState) -> None:
         self._state = state
@@ -64,17 +64,10 @@ class Exporter:
         yield from _of_requests(self._state.tallies)
         yield from _of_engines(self._state.engines())
         yield _gauge(CONNECTIONS, [((), self._state.connections())])
-        yield _gauge(MEMORY, [((), resident_bytes())])
+        yield _gauge(MEMORY, [((), self._state.memory_bytes())])
+        yield _gauge(FRONTS, [((), self._state.fronts)])
+        yield _counter(FRONT_RESTARTS, [((), self._state.front_restarts)])
         yield _gauge(BUILD, [((_package_version(), platform.python_version()), 1)])
-
-
-def resident_bytes() -> int:
-    """Resident memory of this process; 0 where the system does not tell."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except OSError:
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 Samples: TypeAlias = Iterable[tuple[tuple[str, ...], float]]

@@ -6,8 +6,10 @@ bounded: models come from the command line, kinds, codes and stages from this pr
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
 Kind: TypeAlias = Literal["counter", "gauge", "histogram"]
@@ -51,7 +53,9 @@ RESTARTS = Metric("modelport_worker_restarts_total", "counter", "Worker processe
 WORKER_MEMORY = Metric(
     "modelport_worker_memory_bytes", "gauge", "Resident memory of a model's workers.", unit="bytes", labels=("model", "version"),
 )  # fmt: skip
-MEMORY = Metric("modelport_front_memory_bytes", "gauge", "Resident memory of the front process.", unit="bytes")
+MEMORY = Metric("modelport_front_memory_bytes", "gauge", "Resident memory of the front processes.", unit="bytes")
+FRONTS = Metric("modelport_fronts", "gauge", "Front processes that live; the numbers here are those of all of them.")
+FRONT_RESTARTS = Metric("modelport_front_restarts_total", "counter", "Front processes started again.")
 BUILD = Metric("modelport_build_info", "gauge", "Always 1; the labels say what runs.", labels=("version", "python"))
 
 METRICS = (
@@ -68,6 +72,8 @@ METRICS = (
     RESTARTS,
     WORKER_MEMORY,
     MEMORY,
+    FRONTS,
+    FRONT_RESTARTS,
     BUILD,
 )
 
@@ -148,13 +154,25 @@ class EngineState:
     measures: Measures
 
 
+def resident_bytes() -> int:
+    """Resident memory of this process; 0 where the system does not tell."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
 @dataclass(slots=True)
 class FrontState:
-    """Where the collector reads. ``engines`` and ``connections`` are asked at each scrape."""
+    """Where the collector reads: of one front, or of all of them. What is a function is asked at each scrape."""
 
     engines: Callable[[], Sequence[EngineState]]
     connections: Callable[[], int]
     tallies: list[Tally] = field(default_factory=list)
+    memory_bytes: Callable[[], int] = resident_bytes
+    fronts: int = 1
+    front_restarts: int = 0
 
     def tally(self, kind: str, model: str = "") -> Tally:
         """Return the tally of this kind and model; the same one for the same two."""
