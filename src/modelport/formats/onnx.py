@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from modelport.columns import Array
 from modelport.errors import LoadError, MissingExtra, RefusedFile, UnreadableFile
-from modelport.formats import onnx_outside
+from modelport.formats import onnx_facts, onnx_outside
 from modelport.formats.base import Options, Report, Step
 from modelport.formats.runtime import GraphPredictor
 from modelport.forms.onnx_proto import Outline, Port, outline
 from modelport.forms.runner import Cut, Runner
 from modelport.forms.session import open_session
 from modelport.schema import Field, Scalar, Schema, Type
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
 _DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "ai.onnx.preview", "ai.onnx.preview.training", "com.microsoft", "com.microsoft.nchwc"})
 _STRING = 8
@@ -40,7 +43,8 @@ def inspect(path: Path, options: Options) -> Report:
     try:
         _check(found)
         onnx_outside.verify(path, found.outside)
-        schema, _ = _schema(found)
+        told = onnx_facts.read(found)
+        schema = _schema(found)[0] if told is None else told.schema
     except UnreadableFile as error:
         raise UnreadableFile(f"{path.name}: {error.message}") from error
     except RefusedFile as error:
@@ -49,6 +53,8 @@ def inspect(path: Path, options: Options) -> Report:
         problem, _, cure = error.message.rpartition("; ")
         return Report("onnx", library, version, model, steps=steps, plan="none", problem=problem, cure=cure)
     names = tuple(item.name for item in schema.inputs)
+    if told is not None:
+        model += f", {told.quantized or 'converted'} from the file of sha256 {told.source}"
     companions = tuple(sorted({item.location for item in found.outside}))
     facts = Report("onnx", library, version, model, steps=steps, features=names, classes=schema.classes, schema=schema)
     return replace(facts, companions=companions)
@@ -115,16 +121,27 @@ def load(path: Path, options: Options) -> GraphPredictor:
     try:
         found = outline(data)
         _check(found)
-        schema, ports = _schema(found)
+        told = onnx_facts.read(found)
+        schema, ports = _schema(found) if told is None else (told.schema, {})
         session = open_session(data, threads=options.threads, given=onnx_outside.read(path, found.outside))
     except ModuleNotFoundError as error:
         raise MissingExtra(f"ONNX files need {error.name}, which is not installed; run: pip install 'modelport[onnx]'") from error
     except (UnreadableFile, RefusedFile, LoadError) as error:
         raise type(error)(f"{path.name}: {error.message}") from error
+    if told is not None:
+        return _told(found, told, session)
     finish = {port.name: _finish(item, port, schema.classes) for item, port in zip(schema.outputs, ports.values(), strict=True)}
     names = {name: port.name for name, port in ports.items()}
     cut = Cut(1) if any(port.shape[0] == 1 for port in found.inputs if port.name not in found.constants) else Cut()
     return GraphPredictor(schema, Runner(session, cut, finish=finish), names, form="native", native=session)
+
+
+def _told(found: Outline, facts: onnx_facts.Facts, session: InferenceSession) -> GraphPredictor:
+    """Return a predictor that answers as the original of a converted file did, by its columns."""
+    finish = {facts.outputs[item.name]: onnx_facts.finish(item) for item in facts.schema.outputs}
+    runner = Runner(session, facts.cut, facts.words, finish)
+    feed = onnx_facts.feed(found, facts)
+    return GraphPredictor(facts.schema, runner, facts.outputs, form=facts.quantized or "native", native=session, feed=feed)
 
 
 def _finish(item: Field, port: Port, classes: Sequence[Scalar]) -> Callable[[object], Array]:

@@ -27,7 +27,8 @@ class Preparation:
 class GraphPredictor:
     """A predictor over a graph. ``names`` maps our output names to the graph's; ``preparation`` comes before it runs.
 
-    ``lowered`` reads the file once more and returns the graph as a program; None for graphs that were not made here.
+    ``feed`` makes the graph's arrays of physical columns where they are not the columns themselves. ``lowered`` reads the file
+    once more and returns the graph as a program; None for graphs that were not made here.
     """
 
     schema: Schema
@@ -38,6 +39,7 @@ class GraphPredictor:
     is_row_wise: bool = True
     preparation: Preparation | None = None
     lowered: Callable[[], Program] | None = None
+    feed: Callable[[Columns], dict[str, Array]] | None = None
 
     def lower(self) -> Program:
         """Return the graph as data. Raises: NotLowered with the reason where it has no such form."""
@@ -63,6 +65,8 @@ class GraphPredictor:
         return Columns(dict(zip(wanted, found, strict=True)))
 
     def _feed(self, columns: Columns) -> dict[str, Array]:
+        if self.feed is not None:
+            return self.feed(columns)
         if any(block.is_packed for block in self.schema.layout):
             columns = self.schema.unpack(columns)
         return {item.name: np.ascontiguousarray(columns[item.name], item.dtype) for item in self.schema.features}

@@ -47,7 +47,10 @@ class Outside:
 
 @dataclass(slots=True)
 class Outline:
-    """What was found in a model file. ``operators`` are (domain, operator) pairs; ``labels`` the class labels of any classifier."""
+    """What was found in a model file. ``operators`` are (domain, operator) pairs; ``labels`` the class labels of any classifier.
+
+    ``metadata``: what the file says of itself, by key.
+    """
 
     producer: str = ""
     producer_version: str = ""
@@ -59,6 +62,21 @@ class Outline:
     functions: set[str] = field(default_factory=set)
     outside: list[Outside] = field(default_factory=list)
     labels: tuple[str | int, ...] = ()
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+def entry(key: str, value: str) -> bytes:
+    """Return an entry of a model's metadata as it stands in the file; it may be appended to one."""
+    inner = b"".join(_prefixed(tag, text.encode("utf-8")) for tag, text in ((b"\x0a", key), (b"\x12", value)))
+    return _prefixed(b"\x72", inner)
+
+
+def _prefixed(tag: bytes, data: bytes) -> bytes:
+    length, left = bytearray(), len(data)
+    while left > 127:
+        length.append(left & 127 | 128)
+        left >>= 7
+    return tag + bytes(length) + bytes([left]) + data
 
 
 def fields(message: memoryview) -> Iterator[tuple[int, Value]]:
@@ -146,6 +164,9 @@ def outline(data: bytes | memoryview) -> Outline:
         elif number == 8:
             opset = dict(fields(_bytes(value)))
             out.opsets[_text(opset.get(1, memoryview(b"")))] = _number(opset.get(2, 0))
+        elif number == 14:
+            pair = dict(fields(_bytes(value)))
+            out.metadata[_text(pair.get(1, memoryview(b"")))] = _text(pair.get(2, memoryview(b"")))
         elif number == 20:
             for part, graph in fields(_bytes(value)):
                 if part in (1, 2):
