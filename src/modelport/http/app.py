@@ -9,9 +9,9 @@ import asyncio
 import os
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import count
 from time import perf_counter
-from typing import TYPE_CHECKING
 
 import structlog
 
@@ -28,11 +28,10 @@ from modelport.http.predict import Predictions
 from modelport.http.protocol import Connection
 from modelport.http.request import Request, Sink
 from modelport.http.routes import Handler, Route, Table
+from modelport.http.together import Peers, Together
 from modelport.telemetry.logs import is_debugging
 from modelport.telemetry.metrics import FrontState
-
-if TYPE_CHECKING:
-    from modelport.telemetry.exposition import Exporter
+from modelport.telemetry.reports import Everybody, report_of, state_of
 
 _log = structlog.get_logger(__name__)
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
@@ -40,7 +39,7 @@ GET, POST = b"GET", b"POST"
 
 
 class App:
-    """The front of one process: routes, API keys, metrics, drain. ``connections``: those open now."""
+    """The front of one process: routes, API keys, metrics, drain. ``connections``: those open now. ``peers``: other fronts, if any."""
 
     def __init__(self, models: Models, limits: HttpLimits, clock: Callable[[], float] = perf_counter) -> None:
         self.limits = limits
@@ -52,8 +51,8 @@ class App:
         self._keys = Keys(limits.api_keys)
         self._numbers = count(1)
         self._prefix = os.urandom(4).hex().encode() + b"-"
-        self._state = FrontState(engines=lambda: meta.states(models), connections=lambda: len(self.connections))
-        self._exporter: Exporter | None = None
+        self._state = FrontState(engines=tuple, connections=lambda: len(self.connections))
+        self.peers: Peers | None = None
         self._other = self._state.tally("other")
         self._pages = Pages(models, lambda: self._table.routes)
         self._emptied: asyncio.Event | None = None
@@ -153,18 +152,20 @@ class App:
         def route(path: str, kind: str, handler: Handler, summary: str, *, is_open: bool = False) -> Route:
             return Route(path, kind, {GET: handler}, summary, is_open=is_open, tally=self._state.tally(kind))
 
+        models = self._models
         yield route("/", "page", self._home, "The page to try the model on; for programs, that the server is alive.")
         yield Route("*", "health", {}, "", is_open=True, tally=self._state.tally("health"))  # OPTIONS * (RFC 9110, section 9.3.7)
         yield route("/apitest", "health", lambda _: meta.WORKING, "Answers API working.", is_open=True)
         yield route("/livez", "health", lambda _: meta.LIVE, "200 while the server runs, whatever its models do.", is_open=True)
         yield route("/healthz", "health", lambda _: meta.LIVE, "The same as /livez.", is_open=True)
-        yield route("/readyz", "health", self._ready, "200 when every model predicts, else 503 with the reasons.", is_open=True)
-        yield route("/metrics", "meta", self._metrics, "Metrics for Prometheus.")
+        ready, metrics = self._of_all("health", partial(meta.ready, models)), self._of_all("meta", self._metrics)
+        yield route("/readyz", "health", ready, "200 when every model predicts, else 503 with the reasons.", is_open=True)
+        yield route("/metrics", "meta", metrics, "Metrics for Prometheus.")
         yield route("/openapi.json", "meta", lambda _: self._pages.openapi(), "This description.")
         yield route("/docs", "page", lambda _: self._pages.docs(), "The description as a page.")
         for path, asset in meta.assets().items():
             yield route(path, "page", lambda _, asset=asset: asset, "", is_open=True)  # type: ignore[misc]  # a default binds it
-        yield route("/models", "meta", lambda _: meta.listing(self._models), "Every model, its state and its schema.")
+        yield route("/models", "meta", self._of_all("meta", partial(meta.listing, models)), "Every model, its state and its schema.")
         yield self._only()
         built_in = {"/", "/apitest", "/livez", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/models"}
         for engine in self._models.all():
@@ -173,7 +174,7 @@ class App:
     def _of(self, engine: Engine, built_in: set[str]) -> Iterator[Route]:
         tally, plain = self._state.tally("predict", engine.name), self._state.tally("meta")
         start = self._start(engine)
-        details: Handler = lambda _: meta.details(engine)  # noqa: E731
+        details = self._of_all("meta", partial(meta.details, engine))
         paths = [f"/models/{engine.name}/versions/{engine.version}"]
         if self._models.get(engine.name, None) is engine:
             paths.insert(0, f"/models/{engine.name}")
@@ -213,14 +214,22 @@ class App:
     def _home(self, request: Request) -> Answer:
         return self._pages.home(self._host(request)) if meta.wants_page(request) else meta.ALIVE
 
-    def _ready(self, _: Request) -> Answer:
-        return meta.ready(self._models, is_draining=self.is_draining)
+    def _of_all(self, kind: str, write: Callable[[Everybody], Answer]) -> Handler:
+        """Return a handler whose answer speaks for all fronts: at once with one, else when the others have spoken."""
 
-    def _metrics(self, _: Request) -> Answer:
+        def handler(request: Request) -> Answer | None:
+            own = report_of(self._state, meta.engine_reports(self._models), is_draining=self.is_draining)
+            if self.peers is None:
+                return write(Everybody(own))
+            Together(request, self._state.tally(kind), write, self._clock).start(self.peers, own)
+            return None
+
+        return handler
+
+    def _metrics(self, everybody: Everybody) -> Answer:
         from modelport.telemetry.exposition import CONTENT_TYPE, Exporter  # brings prometheus_client, which starting need not wait for
 
-        self._exporter = self._exporter or Exporter(self._state)
-        return Answer(200, CONTENT_TYPE, self._exporter.render())
+        return Answer(200, CONTENT_TYPE, Exporter(state_of(everybody)).render())
 
     def _host(self, request: Request) -> str:
         return request.header(b"host") or "127.0.0.1:5005"

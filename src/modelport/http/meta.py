@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.resources import files
+from typing import cast
 
 import orjson
 
@@ -11,7 +12,7 @@ from modelport.engine.engine import Engine
 from modelport.engine.models import Models
 from modelport.http.heads import Answer
 from modelport.http.request import Request, accepts
-from modelport.telemetry.metrics import EngineState
+from modelport.telemetry.reports import EngineReport, Everybody
 
 JSON = b"application/json"
 TEXT = b"text/plain; charset=utf-8"
@@ -36,29 +37,30 @@ ASSETS: Mapping[str, bytes] = {
 }
 
 
-def ready(models: Models, *, is_draining: bool) -> Answer:
-    """Answer whether every model predicts; 503 with the reasons while one does not, and at once when the server drains."""
-    waiting = {f"{engine.name}/{engine.version}": str(engine.status().get("state", "")) for engine in models.all() if not engine.is_ready}
-    if is_draining:
+def ready(models: Models, everybody: Everybody) -> Answer:
+    """Answer whether every model predicts on every front; 503 with the reasons while one does not, and at once when the server drains."""
+    known = [everybody.engine(engine.name, engine.version) for engine in models.all()]
+    waiting = dict(everybody.missing) | {f"{each.model}/{each.version}": each.state for each in known if not each.is_ready}
+    if everybody.report.is_draining:
         waiting = {"server": "draining"} | waiting
-    is_ready = not waiting and bool(models.all())
+    is_ready = not waiting and bool(known)
     body = orjson.dumps({"ready": is_ready} | ({"waiting_for": waiting} if waiting else {}))
     return Answer(200 if is_ready else 503, JSON, body, _NO_STORE if is_ready else _NO_STORE + b"retry-after: 1\r\n")
 
 
-def listing(models: Models) -> Answer:
+def listing(models: Models, everybody: Everybody) -> Answer:
     """Answer every model version."""
-    return Answer(200, JSON, orjson.dumps({"models": [_status(engine) for engine in models.all()]}), _NO_STORE)
+    return Answer(200, JSON, orjson.dumps({"models": [_status(engine, everybody) for engine in models.all()]}), _NO_STORE)
 
 
-def details(engine: Engine) -> Answer:
+def details(engine: Engine, everybody: Everybody) -> Answer:
     """Answer one model version."""
-    return Answer(200, JSON, orjson.dumps(_status(engine)), _NO_STORE)
+    return Answer(200, JSON, orjson.dumps(_status(engine, everybody)), _NO_STORE)
 
 
-def states(models: Models) -> list[EngineState]:
-    """Return what the metrics read of each engine."""
-    return [EngineState(engine.name, engine.version, engine.is_ready, engine.measures()) for engine in models.all()]
+def engine_reports(models: Models) -> list[EngineReport]:
+    """Return what this front says of its engines."""
+    return [_engine_report(engine) for engine in models.all()]
 
 
 def assets() -> dict[str, Answer]:
@@ -73,5 +75,30 @@ def wants_page(request: Request) -> bool:
     return accepts(request.headers.get(b"accept"), b"text/html")
 
 
-def _status(engine: Engine) -> dict[str, object]:
-    return engine.status() | {"path": f"/models/{engine.name}/versions/{engine.version}/predict"}
+def _engine_report(engine: Engine) -> EngineReport:
+    measures, status = engine.measures(), engine.status()
+    return EngineReport(
+        engine.name,
+        engine.version,
+        str(status["state"]),
+        engine.is_ready,
+        cast("int", status["workers"]),
+        measures.worker_restarts,
+        measures.worker_memory_bytes,
+        measures.queued_rows,
+        measures.batched_rows,
+        list(measures.batch_rows),
+        measures.redone_batches,
+    )
+
+
+def _status(engine: Engine, everybody: Everybody) -> dict[str, object]:
+    all_fronts = everybody.engine(engine.name, engine.version)
+    return engine.status() | {
+        "state": all_fronts.state,
+        "fronts": everybody.fronts,
+        "workers": all_fronts.workers,
+        "restarts": all_fronts.worker_restarts,
+        "queued_rows": all_fronts.queued_rows,
+        "path": f"/models/{engine.name}/versions/{engine.version}/predict",
+    }
