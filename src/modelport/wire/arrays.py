@@ -8,7 +8,7 @@ of 30 floats it takes 18 µs where ``np.array`` takes 65.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from math import nan
@@ -20,6 +20,7 @@ from modelport.columns import Array, Columns
 from modelport.schema import Block, Field, Schema
 
 Build: TypeAlias = Callable[[Sequence[object]], Array]
+Pack: TypeAlias = Callable[[Sequence[Sequence[object]]], bytes]
 
 MISFIT: tuple[type[Exception], ...] = (struct.error, OverflowError, ValueError, TypeError)
 """What a builder raises for values that do not fit."""
@@ -48,7 +49,7 @@ class Part:
     """How one physical column is built: the names of its logical ones, and ``build``.
 
     ``build`` takes the rows of a packed block as tuples in the order of ``names``, else the one column's values.
-    ``number`` gives so many row numbers, for a key that the request leaves out.
+    ``pack`` gives the bytes of the rows of a packed block. ``number`` gives so many row numbers, for a key that the request leaves out.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Part:
     is_packed: bool
     is_key: bool
     build: Build
+    pack: Pack | None
     number: Callable[[int], Array]
 
 
@@ -68,6 +70,7 @@ def parts(schema: Schema) -> tuple[Part, ...]:
             is_packed=block.is_packed,
             is_key=block.fields[0].role == "key",
             build=_builder(block),
+            pack=_packer(block) if block.is_packed else None,
             number=_numberer(block.dtype),
         )
         for block in schema.layout
@@ -141,22 +144,30 @@ def _builder(block: Block) -> Build:
     return _tensor(item) if item.shape else scalars(item)
 
 
-def _matrix(block: Block) -> Build:
+def _packer(block: Block) -> Pack:
     order, code = _CODES[block.fields[0].type]
-    width, dtype = len(block.fields), block.dtype
-    pack = struct.Struct(f"{order}{width}{code}").pack
+    pack_row = struct.Struct(f"{order}{len(block.fields)}{code}").pack
 
-    def build(rows: Sequence[Iterable[object]]) -> Array:
-        return np.ndarray((len(rows), width), dtype, bytearray().join([pack(*row) for row in rows]))
+    def pack(rows: Sequence[Sequence[object]]) -> bytes:
+        return pack_row(*rows[0]) if len(rows) == 1 else b"".join([pack_row(*row) for row in rows])
 
-    def build_with_nan(rows: Sequence[Iterable[object]]) -> Array:
+    def pack_with_nan(rows: Sequence[Sequence[object]]) -> bytes:
         try:
-            return build(rows)
+            return pack(rows)
         except struct.error:
-            return build([[nan if value is None else value for value in row] for row in rows])
+            return pack([[nan if value is None else value for value in row] for row in rows])
 
-    is_nullable = dtype.kind == "f" and any(item.nullable for item in block.fields)
-    return build_with_nan if is_nullable else build  # type: ignore[return-value]  # a packed block's values are its rows
+    is_nullable = block.dtype.kind == "f" and any(item.nullable for item in block.fields)
+    return pack_with_nan if is_nullable else pack
+
+
+def _matrix(block: Block) -> Build:
+    pack, width, dtype = _packer(block), len(block.fields), block.dtype
+
+    def build(rows: Sequence[Sequence[object]]) -> Array:
+        return np.ndarray((len(rows), width), dtype, bytearray(pack(rows)))
+
+    return build  # type: ignore[return-value]  # a packed block's values are its rows
 
 
 def _tensor(item: Field) -> Build:

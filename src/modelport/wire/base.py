@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from modelport.columns import Columns
 
@@ -16,8 +19,7 @@ class Limits:
     string_chars: int | None = None
 
 
-@dataclass(slots=True)
-class Call:
+class Call(msgspec.Struct, eq=False):  # a Struct is made in half the time of a dataclass, and one is made for every request
     """A decoded request.
 
     ``columns``: physical ones (``schema.layout``), typed and checked; key columns are always there, as row numbers 0…n-1
@@ -50,4 +52,8 @@ class Codec(Protocol):
 
     def encode(self, columns: Columns, call: Call) -> bytes:
         """Turn the model's outputs, one row for each row of the call, into the answer's body."""
+        ...
+
+    def encode_batch(self, columns: Columns, calls: Sequence[Call]) -> list[bytes]:
+        """Turn the outputs of a batch, the rows of each call in order, into the body of each call's answer."""
         ...

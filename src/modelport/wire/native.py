@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from modelport.columns import Columns
@@ -10,11 +10,12 @@ from modelport.errors import ManifestError
 from modelport.schema import Schema
 from modelport.wire.base import Call, Codec, Limits
 from modelport.wire.decoders import fast_decoder
-from modelport.wire.records import record_encoder
+from modelport.wire.records import Encoder, record_encoder
 from modelport.wire.sheet import slow_decode
 from modelport.wire.syntax import check_media, unwrap
 
 _WHITE = b" \t\r\n"
+_OPENED = (b"[", b"{")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class _Native:
     schema: Schema
     limits: Limits
     fast: Callable[[bytes], Call | None]
-    encoder: Callable[[Columns, Call], bytes]
+    encoder: Encoder
 
     def decode(self, body: bytes, content_type: str | None) -> Call:
         """Turn a request's body into checked columns.
@@ -32,7 +33,7 @@ class _Native:
         """
         if content_type is not None and content_type != "application/json":
             check_media(content_type)
-        is_wrapped = body[:1] == b'"' or body.lstrip(_WHITE)[:1] == b'"'
+        is_wrapped = body[:1] not in _OPENED and body.lstrip(_WHITE)[:1] == b'"'
         if is_wrapped:
             body = unwrap(body)
         call = self.fast(body)
@@ -40,7 +41,11 @@ class _Native:
 
     def encode(self, columns: Columns, call: Call) -> bytes:
         """Turn the model's outputs into records, one a row in order; one record for one record."""
-        return self.encoder(columns, call)
+        return self.encoder.encode(columns, call)
+
+    def encode_batch(self, columns: Columns, calls: Sequence[Call]) -> list[bytes]:
+        """Turn the outputs of a batch into the body of each call's answer, the same as ``encode`` would for its rows."""
+        return self.encoder.encode_batch(columns, calls)
 
 
 def codec(schema: Schema, limits: Limits = Limits()) -> Codec:  # noqa: B008  # frozen

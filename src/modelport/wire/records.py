@@ -8,11 +8,12 @@ one ``split``); the fragments of all columns are then laid between fixed pieces 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias, cast
 
 import orjson
 
-from modelport.columns import Array, Columns, Slice
+from modelport.columns import Array, Columns, Slice, split
 from modelport.schema import Scalar, Schema
 from modelport.wire.base import Call
 
@@ -27,11 +28,19 @@ _EXACT = "?bBhHiIlLqQd"  # what a Python number holds as it is: all but the shor
 _FEW = 8
 
 
-def record_encoder(schema: Schema) -> Callable[[Columns, Call], bytes]:
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """A schema compiled for the way out. ``encode``: one call's rows; ``encode_batch``: the bodies of all calls of a batch."""
+
+    encode: Callable[[Columns, Call], bytes]
+    encode_batch: Callable[[Columns, Sequence[Call]], list[bytes]]
+
+
+def record_encoder(schema: Schema) -> Encoder:
     """Compile a schema into an encoder of records: keys first, then what the task's table says.
 
     Shapes (the encoder): each column is (rows, ...). NaN and infinities become null.
-    Cost (the encoder): 1 to 2 µs for one row of a classifier, 0.2 µs a row in bulk.
+    Cost (the encoder): 1 to 2 µs for one row of a classifier, 0.2 µs a row in bulk, 0.5 µs a call of a row in a batch.
     """
     lay = _layout(schema)
 
@@ -46,7 +55,20 @@ def record_encoder(schema: Schema) -> Callable[[Columns, Call], bytes]:
         found = cast("list[bytes]", records)[start : start + columns.rows]
         return found[0] if call.is_single else b"[%b]" % b",".join(found)
 
-    return encode
+    def encode_batch(columns: Columns, calls: Sequence[Call]) -> list[bytes]:
+        if len(calls) == 1:
+            return [encode(columns, calls[0])]
+        if len(calls) != columns.rows or any(call.keys for call in calls):  # not a row each, or columns of the calls' own
+            parts = split(columns, [call.columns.rows for call in calls])
+            return [encode(part, call) for part, call in zip(parts, calls, strict=True)]
+        singles = [call.is_single for call in calls]
+        around = (b"", b"") if any(singles) else (b"[", b"]")
+        records = _records(*lay(columns, calls[0]), columns.rows, around)
+        if not any(singles):
+            return records
+        return [record if is_single else b"[%b]" % record for record, is_single in zip(records, singles, strict=True)]
+
+    return Encoder(encode, encode_batch)
 
 
 def _layout(schema: Schema) -> Callable[[Columns, Call], tuple[list[Strip], bytes]]:
@@ -79,12 +101,13 @@ def _layout(schema: Schema) -> Callable[[Columns, Call], tuple[list[Strip], byte
     return lay
 
 
-def _records(strips: list[Strip], end: bytes, rows: int) -> list[bytes]:
-    """Return each row's record. The heads begin with a comma, which the first one loses."""
+def _records(strips: list[Strip], end: bytes, rows: int, around: tuple[bytes, bytes] = (b"", b"")) -> list[bytes]:
+    """Return each row's record, with what shall stand around it. The heads begin with a comma, which the first one loses."""
+    before, after = around
     if not strips:
-        return [b"{}"] * rows
+        return [before + b"{}" + after] * rows
     heads = [head.replace(b"%", b"%%") for head, _ in strips]
-    form = b"{%b%%b" % heads[0][1:] + b"".join(b"%b%%b" % head for head in heads[1:]) + end + b"}"
+    form = before + b"{%b%%b" % heads[0][1:] + b"".join(b"%b%%b" % head for head in heads[1:]) + end + b"}" + after
     return [form % row for row in zip(*(values for _, values in strips), strict=True)]
 
 
