@@ -55,5 +55,5 @@ class Codec(Protocol):
         ...
 
     def encode_batch(self, columns: Columns, calls: Sequence[Call]) -> list[bytes]:
-        """Turn the outputs of a batch, the rows of each call in order, into the body of each call's answer."""
+        """Turn the outputs of a batch, the rows of each call in order, at least one each, into the body of each call's answer."""
         ...
