@@ -125,15 +125,18 @@ def test_certificate_and_key_go_together(name):
     assert resolve({"tls_cert": "a", "tls_key": "b"}, {}, {}).tls_key == Path("b")
 
 
-@pytest.mark.parametrize(("workers", "cores", "count"), [("auto", 1, 1), ("auto", 3, 3), ("auto", 64, 4), ("auto", 0, 1), ("7", 2, 7)])
-def test_auto_is_a_worker_for_each_core_up_to_four(workers, cores, count):
-    assert Settings(workers=workers).worker_count(cores) == count
+def test_workers_and_fronts_are_numbers_or_left_to_the_server():
+    assert (Settings().workers_asked(), Settings().fronts_asked()) == (None, 1)
+    assert Settings(workers="1024").workers_asked() == 1024
+    assert (Settings(fronts="auto").fronts_asked(), Settings(fronts="3").fronts_asked()) == (None, 3)
 
 
-@pytest.mark.parametrize("workers", ["0", "-1", "1025", "two", "1.5", ""])
-def test_a_number_of_workers_that_is_none_is_refused(workers):
+@pytest.mark.parametrize("text", ["0", "-1", "1025", "two", "1.5", "", "²", "9" * 5000, " 2"])
+def test_a_number_of_workers_or_fronts_that_is_none_is_refused(text):
     with pytest.raises(UsageError, match='--workers must be "auto" or a whole number from 1 to 1024'):
-        Settings(workers=workers).worker_count(2)
+        Settings(workers=text).workers_asked()
+    with pytest.raises(UsageError, match='--fronts must be "auto" or a whole number from 1 to 256'):
+        Settings(fronts=text).fronts_asked()
 
 
 def test_api_keys_are_the_lines_of_their_file(tmp_path):

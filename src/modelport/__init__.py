@@ -38,4 +38,4 @@ def serve(*files: str | os.PathLike[str], **settings: Value) -> None:
     from modelport.server.announce import announcement
     from modelport.server.local import serve as run
 
-    run([Path(file) for file in files], settings, lambda live: print(announcement(live.url, live.engines), flush=True))  # noqa: T201
+    run([Path(file) for file in files], settings, lambda live: print(announcement(live), flush=True))  # noqa: T201

@@ -59,7 +59,16 @@ class Settings:
 
     host: str = _setting("127.0.0.1", "Address to listen on; 0.0.0.0 for every interface.")
     port: int = _setting(5005, "Port to listen on; 0 for any free one.", kind="integer", minimum=0, maximum=65_535)
-    workers: str = _setting("auto", "Worker processes of each model; auto is one for each core, at most 4.")
+    workers: str = _setting(
+        "auto",
+        "Worker processes of each model, on all fronts together; auto is one for each core, at most 4 unless a row is known to take 1 ms, "
+        "and no more than half of the free memory holds.",
+    )
+    fronts: str = _setting(
+        "1",
+        "Processes that answer on the port, each with its share of the workers; auto is one for each core where the server computes a fast "
+        "model itself, else 1.",
+    )
     name: str | None = _setting(None, "Name of the model; by default its manifest's, else the file's stem.")
     route: str | None = _setting(None, "A path of the model's own, such as /sentiment, besides the standard ones.")
     timeout: float = _setting(30.0, "Longest time from a request's arrival to its answer.", kind="number", unit="s", minimum=0.001)
@@ -97,13 +106,13 @@ class Settings:
     no_cache: bool = _setting(False, "Try and compile the version anew even if that was done before, and remember nothing.", kind="switch")
     architecture: Path | None = _setting(None, "The architecture JSON of a weights-only Keras file.", kind="path")
 
-    def worker_count(self, cores: int) -> int:
-        """Return how many workers each model gets. Raises: UsageError if the setting is neither ``auto`` nor a number."""
-        if self.workers == "auto":
-            return max(1, min(cores, 4))
-        if self.workers.isdecimal() and 1 <= int(self.workers) <= 1024:
-            return int(self.workers)
-        raise UsageError(f'--workers must be "auto" or a whole number from 1 to 1024, found "{self.workers}"')
+    def workers_asked(self) -> int | None:
+        """Return how many workers each model shall have, None for ``auto``. Raises: UsageError for anything else."""
+        return _count("--workers", self.workers, 1024)
+
+    def fronts_asked(self) -> int | None:
+        """Return how many fronts there shall be, None for ``auto``. Raises: UsageError for anything else."""
+        return _count("--fronts", self.fronts, 256)
 
     def api_keys(self) -> frozenset[str]:
         """Read the API keys; empty when none are asked for. Raises: UsageError if the file cannot be read or holds none."""
@@ -167,6 +176,14 @@ def check(setting: Setting, value: object, where: str) -> Value:
     if kind == "choice" and text not in setting.choices:
         raise UsageError(f"{where} must be one of {', '.join(setting.choices)}, found {text!r}")
     return Path(text) if kind == "path" else text
+
+
+def _count(flag: str, text: str, most: int) -> int | None:
+    if text == "auto":
+        return None
+    if text.isdecimal() and text.isascii() and len(text) < 10 and 1 <= int(text) <= most:
+        return int(text)
+    raise UsageError(f'{flag} must be "auto" or a whole number from 1 to {most}, found "{text}"')
 
 
 def _number(setting: Setting, value: object, where: str) -> int | float:

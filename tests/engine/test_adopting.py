@@ -53,10 +53,14 @@ def adopted(found: Compiled, isolation: Isolation = "auto", known: Compiled | No
     """Return the form that answers after a start, whether the workers were ended, and what was told."""
     kept: list[Compiled] = []
 
+    def keep(made: Compiled) -> Compiled:
+        kept.append(made)
+        return made
+
     async def scene() -> tuple[str, bool, object]:
         pool = Workers(found)
         engine = Engine(Identity("m"), BatchLimits())
-        executor = Adopting(pool, Adoption(engine, no_original, kept.append, isolation, known or Compiled(), workers))  # type: ignore[arg-type]
+        executor = Adopting(pool, Adoption(engine, no_original, keep, isolation, known or Compiled(), workers))  # type: ignore[arg-type]
         described = await executor.start()
         assert pool.compiled == Compiled()
         assert kept == ([] if found == Compiled() else [found])

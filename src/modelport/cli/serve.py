@@ -35,8 +35,8 @@ def command(files: tuple[Path, ...], **flags: Value) -> None:
     Without FILE: the path in MODELPORT_FILE, else /opt/ml/model.
     """
     _import_numpy()
-    from modelport.server.announce import announcement
-    from modelport.server.local import Live, serve
+    from modelport.server.announce import Live, announcement
+    from modelport.server.local import serve
 
     if not files:
         given = os.environ.get("MODELPORT_FILE")
@@ -45,6 +45,6 @@ def command(files: tuple[Path, ...], **flags: Value) -> None:
             raise UsageError(f"there is no {files[0]}; name the model file: modelport serve FILE")
 
     def announce(live: Live) -> None:
-        click.echo(announcement(live.url, live.engines))
+        click.echo(announcement(live))
 
     serve(files, flags, announce)

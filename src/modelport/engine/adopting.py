@@ -27,7 +27,8 @@ Isolation: TypeAlias = Literal["auto", "process", "inline"]
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """What is done with a form: who is told of batches, how the original is started, who keeps the form for the next start.
+    """What is done with a form: who is told of batches, how the original is started, who keeps the form for the next start, and returns
+    it as it is kept.
 
     ``isolation``: "inline" and "auto" answer from it in this process, "process" lets the workers do so by themselves;
     with "inline" a version without a form does not start. ``known``: what an earlier start found. ``workers``: where there are
@@ -36,7 +37,7 @@ class Adoption:
 
     listener: Listener
     start_original: StartOriginal
-    keep: Callable[[Compiled], None]
+    keep: Callable[[Compiled], Compiled]
     isolation: Isolation = "auto"
     known: Compiled = field(default_factory=Compiled)
     workers: int = 1
@@ -61,7 +62,7 @@ class Adopting:
         if found == Compiled():  # not probed
             found = adoption.known
         else:
-            adoption.keep(found)
+            found = adoption.keep(found)
         if adoption.isolation == "inline" and not found.data:
             reason = found.reason or "no form was looked for"
             raise LoadError(f"--isolation inline: {reason}; leave the flag out, and worker processes answer")

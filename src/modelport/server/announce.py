@@ -3,30 +3,76 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
 
 from modelport.engine.engine import Engine
+from modelport.forms.program.form import COMPILED, ROW_MS
 from modelport.http.example import curl
+from modelport.schema import Schema
 from modelport.server.fields import field_lines
 
 _SHOWN = 12
 _REST = "all of them at /models"
 
 
-def announcement(url: str, engines: Sequence[Engine]) -> str:
+class Served(msgspec.Struct, frozen=True):
+    """A version that answers, as data: what people are told of it, and what it was measured to take.
+
+    ``schema``: as ``Schema.to_dict`` gives it. ``is_inline``: the front computes it itself. ``row_ms``: None where not measured.
+    """
+
+    name: str
+    version: str
+    route: str | None
+    form: str
+    schema: dict[str, object]
+    sandbox: str = ""
+    is_inline: bool = False
+    row_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A service that answers: where, and with which models."""
+
+    url: str
+    models: Sequence[Served]
+
+
+def served(engine: Engine) -> Served:
+    """Return what there is to tell of a version that is loaded."""
+    status = engine.status()
+    row_ms = status.get(ROW_MS)
+    return Served(
+        engine.name,
+        engine.version,
+        engine.route,
+        engine.form,
+        engine.schema.to_dict(),
+        str(status.get("sandbox") or ""),
+        engine.form == COMPILED and not status["workers"],
+        float(row_ms) if isinstance(row_ms, int | float) else None,
+    )
+
+
+def announcement(live: Live) -> str:
     """Return the lines to print, plain text."""
-    return "\n\n".join([*(_of(engine, url, is_only=len(engines) == 1) for engine in engines), f"The page to try it on: {url}/"])
+    is_only = len(live.models) == 1
+    return "\n\n".join([*(_of(model, live.url, is_only=is_only) for model in live.models), f"The page to try it on: {live.url}/"])
 
 
-def _of(engine: Engine, url: str, *, is_only: bool) -> str:
-    path = engine.route or ("/predict" if is_only else f"/models/{engine.name}/predict")
-    schema = engine.schema
-    lines = [f"{engine.name} (version {engine.version}, {schema.task}, form {engine.form}) answers at {url}{path}", ""]
+def _of(model: Served, url: str, *, is_only: bool) -> str:
+    path = model.route or ("/predict" if is_only else f"/models/{model.name}/predict")
+    schema = Schema.from_dict(model.schema)
+    lines = [f"{model.name} (version {model.version}, {schema.task}, form {model.form}) answers at {url}{path}", ""]
     lines += field_lines("takes", schema.inputs, _REST)
     lines += field_lines("answers", schema.outputs, _REST)
     if schema.classes:
         classes = [str(item) for item in schema.classes]
         lines.append(f"  classes  {', '.join(classes[:_SHOWN])}{' …' if len(classes) > _SHOWN else ''}")
-    if sandbox := engine.status().get("sandbox"):
-        lines.append(f"  sandbox  {sandbox}")
+    if model.sandbox:
+        lines.append(f"  sandbox  {model.sandbox}")
     lines += ["", f"  {curl(schema, url + path)}"]
     return "\n".join(lines)

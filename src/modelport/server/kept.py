@@ -23,10 +23,13 @@ _FORM, _REASON = b"form", b"none"
 _LARGEST_BYTES = 2 << 30
 
 
-def find(key: str) -> Compiled | None:
-    """Return what was kept for a version, None if nothing was or it is damaged. The data is a view of the mapped file."""
+def find(key: str, folder: Path | None = None) -> Compiled | None:
+    """Return what was kept for a version, None if nothing was or it is damaged. The data is a view of the mapped file.
+
+    ``folder``: where one run keeps it for its own processes, instead of between starts.
+    """
     try:
-        with (_folder() / key).open("rb") as file:
+        with ((folder or _folder()) / key).open("rb") as file:
             status = os.fstat(file.fileno())
             if not key or status.st_uid != os.getuid() or not HEADER_BYTES <= status.st_size <= _LARGEST_BYTES:
                 return None
@@ -40,20 +43,20 @@ def find(key: str) -> Compiled | None:
     return Compiled(data) if kind == _FORM else Compiled(reason=bytes(data).decode("utf-8", "replace"))
 
 
-def keep(key: str, found: Compiled) -> None:
+def keep(key: str, found: Compiled, folder: Path | None = None) -> Compiled:
     """Keep it for the next start; several starts at once write one after the other, each the whole file.
 
-    Where nothing can be written, nothing is kept.
+    Returns it as it is kept, so that its arrays are in memory once for all processes; where nothing can be written, as it was.
     """
     if not key or not (found.data or found.reason):
-        return
+        return found
     kind, data = (_FORM, found.data) if found.data else (_REASON, found.reason.encode("utf-8", "replace"))
-    folder = _folder()
+    folder = folder or _folder()
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor, name = tempfile.mkstemp(dir=folder, prefix=".new-")
     except OSError:
-        return
+        return found
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(_header(key, kind, data))
@@ -61,21 +64,27 @@ def keep(key: str, found: Compiled) -> None:
         Path(name).replace(folder / key)
     except OSError:
         Path(name).unlink(missing_ok=True)
+        return found
+    return find(key, folder) or found
 
 
-def share(key: str, path: Path) -> bool:
+def share(key: str, path: Path, folder: Path | None = None) -> bool:
     """Give the kept file a second name, which stays where the first one goes; a copy on another file system.
 
-    Returns whether it is there.
+    Returns whether it is there. Several processes may ask for the same name.
     """
-    kept = _folder() / key
+    kept = (folder or _folder()) / key
+    beside = path.with_name(f".{path.name}-{os.getpid()}")
     try:
-        path.hardlink_to(kept)
-    except OSError:
+        beside.unlink(missing_ok=True)
         try:
-            shutil.copyfile(kept, path)
+            beside.hardlink_to(kept)
         except OSError:
-            return False
+            shutil.copyfile(kept, beside)
+        beside.replace(path)  # of two names of one file it removes neither
+        beside.unlink(missing_ok=True)
+    except OSError:
+        return False
     return True
 
 

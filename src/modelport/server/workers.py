@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -21,11 +20,7 @@ from modelport.formats.base import Options
 from modelport.forms.program.form import Form, Predict, load, open_form
 from modelport.server import kept
 from modelport.server.environments import HERE, Place
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+from modelport.server.staffing import cores
 
 
 def options(settings: Settings) -> Options:
@@ -38,6 +33,7 @@ class Staff:
     """How many workers a bundle gets, where they run, and whether a throw-away process goes first.
 
     ``is_formed``: whether the workers answer from the model's form, which is in the file ``form`` or is to be made by each.
+    ``fronts``: as many have such a staff each, and share the cores. ``shelf``: where forms are kept for this run only.
     """
 
     workers: int
@@ -45,6 +41,8 @@ class Staff:
     is_probed: bool = True
     is_formed: bool = False
     form: Path | None = None
+    fronts: int = 1
+    shelf: Path | None = None
 
 
 def executor(snapshot: Snapshot, listener: Listener, settings: Settings, staff: Staff, key: str) -> Executor:
@@ -58,11 +56,11 @@ def executor(snapshot: Snapshot, listener: Listener, settings: Settings, staff: 
     def original(passed_on: Listener) -> Pool:
         return pool(snapshot, passed_on, settings, replace(staff, workers=1, is_probed=False))
 
-    found = None if staff.is_probed else kept.find(key)
+    found = None if staff.is_probed else kept.find(key, staff.shelf)
     has_form = found is not None and bool(found.data)
     is_inline = settings.isolation != "process"
     path = snapshot.folder.path / "form"
-    if has_form and _is_apart(found, settings, staff) and kept.share(key, path):
+    if has_form and _is_apart(found, settings, staff) and kept.share(key, path, staff.shelf):
         return pool(snapshot, listener, settings, replace(staff, is_formed=True, form=path))
     if is_inline and (opened := _opened(found)) is not None:
         return Inline(*opened, listener, original)
@@ -70,7 +68,7 @@ def executor(snapshot: Snapshot, listener: Listener, settings: Settings, staff: 
     workers = pool(snapshot, listener, settings, staff)
     isolation = cast("Isolation", settings.isolation)
     known = found if found is not None and not staff.is_probed else Compiled()
-    return Adopting(workers, Adoption(listener, original, lambda made: kept.keep(key, made), isolation, known, staff.workers))
+    return Adopting(workers, Adoption(listener, original, partial(kept.keep, key, folder=staff.shelf), isolation, known, staff.workers))
 
 
 def _is_apart(found: Compiled | None, settings: Settings, staff: Staff) -> bool:
@@ -115,7 +113,7 @@ def pool(snapshot: Snapshot, listener: Listener, settings: Settings, staff: Staf
     asked = PoolSettings(
         workers,
         load,
-        threads=max(1, cores() // workers),
+        threads=max(1, cores() // (workers * staff.fronts)),
         load_timeout_s=settings.load_timeout,
         confinement=confinement(snapshot, settings),
         is_probed=staff.is_probed,
