@@ -198,7 +198,7 @@ def _words_of(converted: Converted) -> Mapping[str, int]:
 
 
 def _cut(converted: Converted) -> Cut:
-    return Cut(16, _sequences(converted)) if converted.is_recurrent else Cut()
+    return Cut(16, _sequences(converted) if converted.is_masked else ()) if converted.is_recurrent else Cut()
 
 
 def _sequences(converted: Converted) -> tuple[str, ...]:

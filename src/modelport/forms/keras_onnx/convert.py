@@ -26,9 +26,9 @@ class Converted:
     """An ONNX model file and its ports.
 
     ``apart``: large weights by their name in the graph, which the file declares and does not hold, so that they are not copied.
-    ``is_recurrent``: it computes step by step. ``words``: for an input that goes into an Embedding, how many rows the
-    smallest one has: numbers from 0 to one less are valid. ``inputs`` are the network's; those of strings are not the graph's,
-    which takes what is ``prepared`` from them instead.
+    ``is_recurrent``: it computes step by step, ``is_masked``: padding is left out of that. ``words``: for an input that goes into an
+    Embedding, how many rows the smallest one has: numbers from 0 to one less are valid. ``inputs`` are the network's; those of strings
+    are not the graph's, which takes what is ``prepared`` from them instead.
     """
 
     model: bytes
@@ -38,6 +38,7 @@ class Converted:
     words: Mapping[str, int]
     is_recurrent: bool
     prepared: tuple[Prepared, ...] = ()
+    is_masked: bool = False
 
 
 def convert(network: Network, weights: Mapping[Path, Mapping[str, Array]], *, apart_bytes: int = 1 << 62) -> Converted:
@@ -63,11 +64,15 @@ def convert(network: Network, weights: Mapping[Path, Mapping[str, Array]], *, ap
         outputs.append(Port(name, "float32", tensor.shape))
     taken = [*(port for port in inputs if port.dtype != "string"), *(item.port for item in graph.prepared)]
     model, apart = graph.finish(taken, outputs, apart_bytes=apart_bytes)
-    return Converted(model, apart, tuple(inputs), tuple(outputs), words, _is_recurrent(network), tuple(graph.prepared))
+    return Converted(model, apart, tuple(inputs), tuple(outputs), words, _is_recurrent(network), tuple(graph.prepared), _is_masked(network))
 
 
 def _is_recurrent(network: Network) -> bool:
     return any(layer.kind in _RECURRENT for layer in leaves(network))
+
+
+def _is_masked(network: Network) -> bool:
+    return any(layer.kind == "Embedding" and layer.settings.flag("mask_zero") for layer in leaves(network))
 
 
 def _named(tensor: Tensor, name: str) -> Node:
