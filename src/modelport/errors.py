@@ -236,6 +236,13 @@ class RefusedFile(ModelportError):
     exit_code = 3
 
 
+class NotConvertible(ModelportError):
+    """The model has a step that the format to convert it to cannot express; the message names it."""
+
+    code = "not_convertible"
+    exit_code = 3
+
+
 class TargetRefused(ModelportError):
     """A registry, cloud or cluster did not do what it was asked; the message holds its own words and what to do."""
 

@@ -17,6 +17,7 @@ VERBS: dict[str, str] = {
     "serve": "Serve a model file, bundle or folder as an HTTP API.",
     "inspect": "Read a model file without executing anything of it.",
     "predict": "Predict once, without a server.",
+    "convert": "Write a model as another kind of file, if that answers the same.",
     "init": "Write the bundle folder that a model file stands for.",
     "deploy": "Render, show and apply what runs a model elsewhere.",
     "status": "Say how a deployed model is doing.",
