@@ -160,3 +160,16 @@ def test_sample_rows_are_values_that_the_model_knows():
         "byte": [7, 7],
     }
     assert isinstance(schema.sample(), Columns)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "row_bytes"),
+    [
+        ((Field("a", "float64"), Field("b", "float64"), Field("ref", "int64", role="key")), 24),
+        ((Field("image", "float32", (2, 3)),), 24),
+        ((Field("series", "float32", (None, 3)),), None),
+        ((Field("a", "float64"), Field("text", "string")), None),
+    ],
+)
+def test_the_bytes_of_a_row_are_known_where_every_row_has_as_many(inputs, row_bytes):
+    assert Schema(inputs).row_bytes == row_bytes

@@ -10,6 +10,7 @@ requests of 30 columns each costs 1,920 small arrays, and of one matrix each 64.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -162,6 +163,13 @@ class Schema:
     def is_uniform(self) -> bool:
         """Whether it fixes names, types and shapes, so that all calls have columns of one signature."""
         return all(None not in block.shape for block in self.layout)
+
+    @cached_property
+    def row_bytes(self) -> int | None:
+        """How many bytes a row of physical columns has; None where that differs from call to call."""
+        if not self.is_uniform or any(block.dtype.hasobject for block in self.layout):
+            return None
+        return sum(block.dtype.itemsize * math.prod(length or 0 for length in block.shape) for block in self.layout)
 
     def unpack(self, columns: Columns) -> Columns:
         """Turn physical columns into logical ones, in schema order; absent ones (optional keys) stay absent. Cost: views."""

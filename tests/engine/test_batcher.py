@@ -53,6 +53,29 @@ def test_a_batch_keeps_its_bound_of_bytes():
     assert [values(batcher.cut(0.0)) for _ in range(3)] == [[1, 2], [3], [4, 5, 6]]
 
 
+@given(
+    rows=st.lists(st.integers(1, 5), max_size=12),
+    left=st.sets(st.integers(0, 11)),
+    bounds=st.tuples(st.integers(1, 12), st.integers(8, 100), st.booleans()),
+    twice=st.booleans(),
+)
+def test_knowing_the_size_of_a_row_changes_no_batch(rows, left, bounds, twice):
+    def cuts(row_bytes: int | None) -> list[list[float] | None]:
+        batcher = Batcher(BatchLimits(bounds[0], bounds[1], is_batched=bounds[2]), is_uniform=True, row_bytes=row_bytes)
+        tickets = [ticket(*[at] * count, outputs=("y",) if twice and at % 2 else None) for at, count in enumerate(rows)]
+        for at, one in enumerate(tickets):
+            batcher.add(one, float(at))
+        for at, one in enumerate(tickets):
+            if at in left:
+                close(batcher, one)
+        found = [values(batcher.cut(99.0)) for _ in range(len(rows) + 1)]
+        assert (batcher.queued_rows, len(batcher), batcher.open_tickets()) == (0, 0, [])
+        assert not any(one.is_queued for one in tickets)
+        return found
+
+    assert cuts(8) == cuts(None)
+
+
 def test_a_model_whose_rows_are_not_independent_gets_every_call_alone_and_at_once():
     batcher = Batcher(BatchLimits(is_batched=False, max_wait_ms=100))
     for one in (ticket(1), ticket(2)):

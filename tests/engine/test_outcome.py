@@ -45,6 +45,60 @@ def test_answers_that_do_not_fit_are_told_to_nobody():
     assert told == []
 
 
+class Caller:
+    """Takes the answers of a batch at once, and raises before it tells the ticket numbered ``broken_at``."""
+
+    def __init__(self, broken_at: int = -1) -> None:
+        self.broken_at = broken_at
+        self.batches: list[list[float]] = []
+        self.alone: list[list[float]] = []
+
+    def ticket(self) -> Ticket:
+        return Ticket(Columns({"x": np.zeros(1)}), None, {}, None, lambda told: self.alone.append(told.result["y"].tolist()), self)
+
+    def answer_batch(self, batch: Batch, answer: Columns) -> None:
+        told = []
+        self.batches.append(told)
+        for at, (ticket, value) in enumerate(zip(batch.tickets, answer["y"].tolist(), strict=True)):
+            if at == self.broken_at:
+                raise OSError("gone")
+            ticket.is_open = False
+            told.append(value)
+
+
+def test_a_caller_of_a_whole_batch_is_told_once():
+    caller = Caller()
+    answer_all(Batch([caller.ticket() for _ in range(3)]), Columns({"y": np.arange(3)}))
+    assert (caller.batches, caller.alone) == ([[0, 1, 2]], [])
+
+
+def test_a_batch_of_two_callers_is_told_one_by_one():
+    one, other = Caller(), Caller()
+    answer_all(Batch([one.ticket(), other.ticket(), one.ticket()]), Columns({"y": np.arange(3)}))
+    assert (one.batches, other.batches, one.alone, other.alone) == ([], [], [[0], [2]], [[1]])
+
+
+def test_who_left_is_not_told_with_the_batch():
+    caller = Caller()
+    batch = Batch([caller.ticket() for _ in range(3)])
+    batch.tickets[1].is_open = False
+    answer_all(batch, Columns({"y": np.arange(3)}))
+    assert (caller.batches, caller.alone) == ([], [[0], [2]])
+
+
+def test_whom_a_broken_caller_did_not_tell_is_told_alone():
+    caller = Caller(broken_at=1)
+    answer_all(Batch([caller.ticket() for _ in range(3)]), Columns({"y": np.arange(3)}))
+    assert (caller.batches, caller.alone) == ([[0]], [[1], [2]])
+
+
+def test_answers_that_do_not_fit_are_not_given_to_a_caller_of_the_whole_batch():
+    caller = Caller()
+    with pytest.raises(ModelError, match="1 rows for 2"):
+        answer_all(Batch([caller.ticket(), caller.ticket()]), Columns({"y": np.zeros(1)}))
+    assert (caller.batches, caller.alone) == ([], [])
+
+
 def test_a_broken_callback_is_logged_and_the_others_are_told():
     told = []
 

@@ -16,7 +16,6 @@ from modelport.telemetry.metrics import (
     METRICS,
     ROWS_BUCKETS,
     SECONDS_BUCKETS,
-    STAGES,
     EngineState,
     FrontState,
     Latency,
@@ -41,7 +40,7 @@ def _full() -> FrontState:
     measures = EngineMeasures(queued_rows=5, batches=3, batched_rows=36, redone_batches=1, worker_restarts=2, worker_memory_bytes=7)
     measures.batch_rows[0], measures.batch_rows[5] = 2, 1
     state = _Front([EngineState("m", "1", True, measures)]).state()
-    state.tally("predict", "m").predicted(100, 0, 2000, 50, 3000)
+    state.tally("predict", "m").predicted([100], [0], [3000], predict_us=2000, encode_us=50)
     state.tally("predict", "m").count(422, "schema_mismatch")
     return state
 
@@ -87,7 +86,7 @@ def test_the_values_are_those_counted() -> None:
 @given(st.integers(0, 10**11))
 def test_a_duration_lies_in_exactly_the_bucket_whose_bounds_hold_it(us) -> None:
     tally = Tally("predict", "m")
-    tally.predicted(*[us] * len(STAGES))
+    tally.predicted([us], [us], [us], predict_us=us, encode_us=us)
     state = _Front().state()
     state.tallies.append(tally)
     samples = [
@@ -102,7 +101,7 @@ def test_adding_a_latency_is_the_same_as_counting_a_stage() -> None:
     latency, tally = Latency(), Tally("predict")
     for us in (0, 1, 310, 2_500_000, 90_000_000):
         latency.add(us)
-        tally.predicted(*[us] * len(STAGES))
+        tally.predicted([us], [us], [us], predict_us=us, encode_us=us)
     assert latency.counts == tally.decode.counts == tally.total.counts and latency.sum_us == tally.queue.sum_us
 
 

@@ -68,24 +68,24 @@ class Engine:
         self.schema, self.form = described.schema, described.form
         limits = self._limits if described.details.get("is_row_wise", True) else replace(self._limits, is_batched=False)
         self._details = dict(described.details)
-        self._batcher = Batcher(limits, is_uniform=self.schema.is_uniform)
+        self._batcher = Batcher(limits, is_uniform=self.schema.is_uniform, row_bytes=self.schema.row_bytes)
         if self.state == "loading":  # not if it was drained or closed in the meantime
             self.state = "ready"
 
-    def submit(self, ticket: Ticket) -> None:
-        """Queue a request; ``ticket.done`` is called once, later, on the loop's thread.
+    def submit(self, ticket: Ticket, now_s: float | None = None) -> None:
+        """Queue a request; ``ticket.done`` is called once, later, on the loop's thread. ``now_s``: the loop's time, if known.
 
         Raises: Draining, NotReady or Overloaded, at once and without calling ``done``.
         """
-        if not self.is_ready or self._loop is None:
+        loop = self._loop
+        if loop is None or self.state != "ready" or not (self._is_pump_due or self.is_ready):  # asked of the workers once a turn
             raise refusal(self.state, self.name)
-        now_s = self._loop.time()
-        self._batcher.add(ticket, now_s)
+        self._batcher.add(ticket, loop.time() if now_s is None else now_s)
         if ticket.deadline_s is not None and ticket.deadline_s < self._timer_s:
             self._arm(ticket.deadline_s)
         if not self._is_pump_due:
             self._is_pump_due = True
-            self._loop.call_soon(self._pump)
+            loop.call_soon(self._pump)
 
     def cancel(self, ticket: Ticket) -> None:
         """Forget a request whose caller left. Queued, it is not computed; running, its answer is dropped."""
@@ -234,27 +234,26 @@ class Engine:
                 if wake_s is not None and wake_s < self._timer_s:
                     self._arm(wake_s)
                 break
-            for ticket in batch.tickets:
-                ticket.queued_s = now_s - ticket.submitted_s
+            batch.started_s = now_s
             self._running[batch.id] = batch
             executor.run(batch)
 
     def _next(self, now_s: float) -> Batch | None:
         """Take the next batch of which somebody waits; what is out of time already is told so instead of being computed."""
         while True:
-            batch = self._redo.popleft() if self._redo else self._batcher.cut(now_s)
+            is_redone = bool(self._redo)
+            batch = self._redo.popleft() if is_redone else self._batcher.cut(now_s)
             if batch is None:
                 return None
-            for ticket in batch.tickets:
-                if ticket.deadline_s is not None and ticket.deadline_s <= now_s:
-                    fail_one(ticket, expiry(ticket, now_s, is_waiting=True))
-            if batch.drop_closed():
+            late = [ticket for ticket in batch.tickets if ticket.deadline_s is not None and ticket.deadline_s <= now_s]
+            for ticket in late:
+                fail_one(ticket, expiry(ticket, now_s, is_waiting=True))
+            if not (late or is_redone) or batch.drop_closed():  # what was just cut holds open tickets only
                 return batch
 
     def _finish(self, batch: Batch, predict_s: float) -> None:
         self._running.pop(batch.id, None)
-        for ticket in batch.tickets:
-            ticket.predict_s = predict_s
+        batch.predict_s = predict_s
 
     def _count(self, rows: int, predict_s: float) -> None:
         measures = self._measures

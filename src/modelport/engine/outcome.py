@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 import structlog
 
 from modelport.columns import Columns, split
-from modelport.engine.batcher import Batch, Ticket
+from modelport.engine.batcher import Batch, Ticket, Together
 from modelport.errors import DeadlineExceeded, Draining, ModelportError, NotReady
 
 State: TypeAlias = Literal["loading", "ready", "draining", "stopped", "failed"]
@@ -73,14 +73,33 @@ def expiry(ticket: Ticket, now_s: float, *, is_waiting: bool) -> ModelportError:
 def answer_all(batch: Batch, answer: Columns) -> None:
     """Give every ticket its own rows; a caller whose callback raises takes nothing from the others.
 
+    A caller of the whole batch is given all of it at once, where it takes that.
     Raises: ModelError if the rows do not match, before any ticket is answered.
     """
+    together = _caller_of_all(batch)
+    if together is not None and answer.rows == batch.rows:
+        try:
+            together.answer_batch(batch, answer)
+        except Exception:  # noqa: BLE001  # whoever was not answered is answered alone, and so is told what was wrong
+            _log.exception("answering a batch failed", batch=batch.id)
+        else:
+            return
     parts = split(answer, [ticket.columns.rows for ticket in batch.tickets])
     for ticket, part in zip(batch.tickets, parts, strict=True):
+        ticket.queued_s, ticket.predict_s = batch.started_s - ticket.submitted_s, batch.predict_s
         try:
             ticket.succeed(part)
         except Exception:  # noqa: BLE001  # one caller's broken callback must not take the others' answers
             _log.exception("answering a request failed", batch=batch.id)
+
+
+def _caller_of_all(batch: Batch) -> Together | None:
+    """Return who takes the whole batch at once; None if it is several callers', or one of them left."""
+    together = batch.tickets[0].together
+    for ticket in batch.tickets:
+        if ticket.together is not together or not ticket.is_open:
+            return None
+    return together
 
 
 def fail_all(tickets: Iterable[Ticket], error: ModelportError) -> None:

@@ -1,6 +1,6 @@
 """The hot path: one request to one prediction, without a task, a coroutine or a branch on protocol, model or format.
 
-    body -> codec.decode -> engine.submit … (the loop turns) … done -> codec.encode -> one write
+    body -> codec.decode -> engine.submit … (the loop turns) … answer_batch -> codec.encode_batch -> one write each
 
 What is the same for every request of a model (codec, response head) is built when the engine becomes ready.
 """
@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import perf_counter
+from typing import cast
 
 import structlog
 
 from modelport.columns import Columns
-from modelport.engine.batcher import Ticket
+from modelport.engine.batcher import Batch, Ticket
 from modelport.engine.engine import Engine
 from modelport.errors import BadRequest, ModelportError, NotReady
 from modelport.http.body import decompress
@@ -28,19 +29,22 @@ from modelport.wire.base import Call, Codec, Limits
 from modelport.wire.native import codec
 
 _log = structlog.get_logger(__name__)
+_JSON = b"application/json"
+_LOOKED_AT = frozenset((b"content-encoding", b"x-request-timeout"))
 _TIMEOUT = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(ms|s|)")
 
 
 class Predictions:
     """Answers the predictions of one engine."""
 
-    __slots__ = ("_clock", "_codec", "_engine", "_fields", "_form", "_head", "_limits", "_loop", "_schema", "_tally")
+    __slots__ = ("_clock", "_codec", "_done", "_engine", "_fields", "_form", "_head", "_limits", "_loop", "_schema", "_tally")
 
     def __init__(self, engine: Engine, limits: HttpLimits, tally: Tally, clock: Callable[[], float] = perf_counter) -> None:
         self._engine = engine
         self._limits = limits
         self._tally = tally
         self._clock = clock
+        self._done = self.done  # bound once, not for each request
         self._loop: asyncio.AbstractEventLoop | None = None
         self._codec: Codec | None = None
         self._schema: Schema | None = None
@@ -48,66 +52,120 @@ class Predictions:
         self._fields = model_fields(engine.version, "none")
         self._head = b""
 
+    def prepare(self, headers: Mapping[bytes, bytes]) -> Callable[[Request], None] | None:
+        """Return what starts a request with these headers without a look at them; None if they have to be looked at."""
+        is_plain = _LOOKED_AT.isdisjoint(headers) and headers.get(b"content-type", _JSON) == _JSON
+        return self.start_plain if is_plain else None
+
     def start(self, request: Request) -> None:
         """Decode a request and queue it; its answer follows. A refusal is answered at once."""
+        self._start(request, is_plain=False)
+
+    def start_plain(self, request: Request) -> None:
+        """Start a request of JSON in no content coding, with the usual time limit."""
+        self._start(request, is_plain=True)
+
+    def _start(self, request: Request, *, is_plain: bool) -> None:
         began_s = self._clock()
+        engine = self._engine
         try:
-            self._start(request, began_s)
+            if engine.schema is not self._schema or engine.form is not self._form:
+                self._bind()
+            codec, loop = self._codec, self._loop
+            if codec is None or loop is None:
+                raise NotReady(f'the model "{engine.name}" is not ready; try again shortly', retry_after_s=1)
+            if is_plain:
+                call, timeout_s = codec.decode(request.body, None), self._limits.timeout_s
+            else:
+                call, timeout_s = self._read(request, codec)
+            decoded_s, now_s = self._clock(), loop.time()
+            prediction = Prediction(
+                *(call.columns, call.outputs, call.params, now_s + timeout_s, self._done, self),
+                owner=self,
+                request=request,
+                call=call,
+                began_s=began_s,
+                decoded_s=decoded_s,
+            )
+            engine.submit(prediction, now_s)
         except ModelportError as error:
             self.fail(request, error, began_s)
         except Exception:  # noqa: BLE001  # one broken request must not take the server with it
-            _log.exception("decoding a request failed", request=request.id.decode(), model=self._engine.name)
+            _log.exception("decoding a request failed", request=request.id.decode(), model=engine.name)
             self.fail(request, ModelportError("the request could not be read; the server's log says why"), began_s)
+        else:
+            request.work = prediction
+            self._tally.in_flight += 1
 
-    def _start(self, request: Request, began_s: float) -> None:
-        engine = self._engine
-        if engine.schema is not self._schema or engine.form is not self._form:
-            self._bind()
-        if self._codec is None or self._loop is None:
-            raise NotReady(f'the model "{engine.name}" is not ready; try again shortly', retry_after_s=1)
-        headers = request.headers
-        body = request.body
+    def _read(self, request: Request, codec: Codec) -> tuple[Call, float]:
+        """Decode a request as its headers say. Returns also its time limit."""
+        headers, body = request.headers, request.body
         if b"content-encoding" in headers:
             body = decompress(body, headers[b"content-encoding"], self._limits.body_bytes)
-        kind = headers.get(b"content-type")
         timeout_s = self._limits.timeout_s
         if b"x-request-timeout" in headers:
             timeout_s = min(timeout_s, _seconds(headers[b"x-request-timeout"]))
-        call = self._codec.decode(body, None if kind is None else kind.decode("latin-1"))
-        prediction = Prediction(self, request, call, began_s)
-        ticket = Ticket(call.columns, call.outputs, call.params, self._loop.time() + timeout_s, prediction.done)
-        prediction.ticket = ticket
-        prediction.decoded_s = self._clock()
-        engine.submit(ticket)
-        request.work = prediction
-        self._tally.in_flight += 1
+        kind = headers.get(b"content-type")
+        return codec.decode(body, None if kind is None else kind.decode("latin-1")), timeout_s
 
-    def finish(self, prediction: Prediction, ticket: Ticket, result: Columns) -> None:
-        """Encode an answer, count it and send it."""
-        clock = self._clock
-        request, tally = prediction.request, self._tally
+    # --- what the engine calls --------------------------------------------------------------------------------------
+
+    def answer_batch(self, batch: Batch, answer: Columns) -> None:
+        """Answer every request of a batch. Raises: what writing the answers raises, before any is sent."""
+        tickets = cast("list[Prediction]", batch.tickets)
+        payloads = self._payloads(tickets, answer, batch.started_s, batch.predict_s)
+        tally = self._tally
+        for ticket, payload in zip(tickets, payloads, strict=True):
+            ticket.is_open = False
+            tally.in_flight -= 1
+            request = ticket.request
+            request.work = None
+            request.sink.answer(request, payload)
+
+    def done(self, ticket: Ticket) -> None:
+        """Answer one request."""
+        assert isinstance(ticket, Prediction)  # noqa: S101  # no other ticket is told to this method
+        request = ticket.request
+        request.work = None  # it holds the request: a cycle would be the garbage collector's work
+        self._tally.in_flight -= 1
+        try:
+            if ticket.result is None:
+                raise ticket.error or ModelportError("the prediction ended without an answer")
+            (payload,) = self._payloads([ticket], ticket.result, ticket.submitted_s + ticket.queued_s, ticket.predict_s)
+        except ModelportError as error:
+            self.fail(request, error, ticket.began_s)
+        except Exception:  # noqa: BLE001  # one broken request must not take the server with it
+            _log.exception("encoding an answer failed", request=request.id.decode())
+            self.fail(request, ModelportError("the answer could not be written; the server's log says why"), ticket.began_s)
+        else:
+            request.sink.answer(request, payload)
+
+    def _payloads(self, tickets: list[Prediction], result: Columns, started_s: float, predict_s: float) -> list[bytes]:
+        """Encode the rows of each request, write them into answers, and count those."""
+        clock, codec, form = self._clock, self._codec, tickets[0].form
         encoding_s = clock()
-        assert self._codec is not None  # noqa: S101  # what was decoded here has a codec
-        body = self._codec.encode(result, prediction.call)
+        assert codec is not None  # noqa: S101  # what was decoded here has a codec
+        bodies = codec.encode_batch(result, [ticket.call for ticket in tickets])
         ended_s = clock()
-        decode_us = int((prediction.decoded_s - prediction.began_s) * 1e6 + 0.5)
-        queue_us = int(ticket.queued_s * 1e6 + 0.5)
-        predict_us = int(ticket.predict_s * 1e6 + 0.5)
-        encode_us = int((ended_s - encoding_s) * 1e6 + 0.5)
+        predict_us, encode_us = int(predict_s * 1e6 + 0.5), int((ended_s - encoding_s) * 1e6 + 0.5)
+        predict_ms, encode_ms = milliseconds(predict_us), milliseconds(encode_us)
+        head = self._head if form is None else predict_head(self._engine.version, form)
         known = MILLISECONDS.get
-        head = self._head if ticket.form is None else predict_head(self._engine.version, ticket.form)
-        payload = head % (
-            request.id,
-            known(decode_us) or milliseconds(decode_us),
-            known(queue_us) or milliseconds(queue_us),
-            known(predict_us) or milliseconds(predict_us),
-            known(encode_us) or milliseconds(encode_us),
-            len(body),
-            request.tail,
-            body,
-        )
-        tally.predicted(decode_us, queue_us, predict_us, encode_us, int((ended_s - prediction.began_s) * 1e6 + 0.5))
-        request.sink.answer(request, payload)
+        decodes, queues, totals = [], [], []
+        payloads = []
+        for ticket, body in zip(tickets, bodies, strict=True):
+            began_s, request = ticket.began_s, ticket.request
+            decode_us = int((ticket.decoded_s - began_s) * 1e6 + 0.5)
+            queue_us = int((started_s - ticket.submitted_s) * 1e6 + 0.5)
+            decodes.append(decode_us)
+            queues.append(queue_us)
+            totals.append(int((ended_s - began_s) * 1e6 + 0.5))
+            decode_ms, queue_ms = known(decode_us) or milliseconds(decode_us), known(queue_us) or milliseconds(queue_us)
+            payloads.append(head % (request.id, decode_ms, queue_ms, predict_ms, encode_ms, len(body), request.tail, body))
+        self._tally.predicted(decodes, queues, totals, predict_us=predict_us, encode_us=encode_us)
+        return payloads
+
+    # --- inside -----------------------------------------------------------------------------------------------------
 
     def fail(self, request: Request, error: ModelportError, began_s: float) -> None:
         """Answer an error, count it, and log it if it is the server's."""
@@ -118,19 +176,12 @@ class Predictions:
             _log.error("a prediction failed", request=request.id.decode(), model=self._engine.name, code=error.code, detail=error.message)
         request.sink.answer(request, render(failure(error, self._fields), request, total_s))
 
-    def ended(self, *, is_cancelled: bool) -> None:
-        """One prediction less in flight."""
-        self._tally.in_flight -= 1
-        if is_cancelled:
+    def cancel(self, ticket: Prediction) -> None:
+        """Forget a request whose caller left."""
+        if ticket.is_open:
+            self._engine.cancel(ticket)
+            self._tally.in_flight -= 1
             self._tally.cancelled += 1
-
-    def cancel(self, ticket: Ticket) -> None:
-        """Tell the engine that nobody waits."""
-        self._engine.cancel(ticket)
-
-    def elapsed_s(self, since_s: float) -> float:
-        """Seconds since a moment of this clock."""
-        return self._clock() - since_s
 
     def _bind(self) -> None:
         engine = self._engine
@@ -143,40 +194,18 @@ class Predictions:
         self._head = predict_head(engine.version, engine.form)
 
 
-class Prediction:
-    """One prediction in flight."""
+class Prediction(Ticket, kw_only=True, eq=False):
+    """One prediction in flight: the engine's ticket, and the request behind it."""
 
-    __slots__ = ("_owner", "began_s", "call", "decoded_s", "request", "ticket")
-
-    def __init__(self, owner: Predictions, request: Request, call: Call, began_s: float) -> None:
-        self._owner = owner
-        self.request = request
-        self.call = call
-        self.began_s = began_s
-        self.decoded_s = began_s
-        self.ticket: Ticket | None = None
-
-    def done(self, ticket: Ticket) -> None:
-        """Answer; called by the engine, once."""
-        owner, request = self._owner, self.request
-        request.work = self.ticket = None  # the ticket holds this object: a cycle would be the garbage collector's work
-        owner.ended(is_cancelled=False)
-        if ticket.result is None:
-            owner.fail(request, ticket.error or ModelportError("the prediction ended without an answer"), self.began_s)
-            return
-        try:
-            owner.finish(self, ticket, ticket.result)
-        except ModelportError as error:
-            owner.fail(request, error, self.began_s)
-        except Exception:  # noqa: BLE001  # one broken request must not take the server with it
-            _log.exception("encoding an answer failed", request=request.id.decode())
-            owner.fail(request, ModelportError("the answer could not be written; the server's log says why"), self.began_s)
+    owner: Predictions
+    request: Request
+    call: Call
+    began_s: float
+    decoded_s: float
 
     def cancel(self) -> None:
         """Forget it: the caller left."""
-        if self.ticket is not None:
-            self._owner.cancel(self.ticket)
-            self._owner.ended(is_cancelled=True)
+        self.owner.cancel(self)
 
 
 def _seconds(value: bytes) -> float:
