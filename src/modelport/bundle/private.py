@@ -33,6 +33,13 @@ class PrivateFolder:
             fcntl.flock(self._lock, fcntl.LOCK_EX)
         unready.rename(self.path / _LOCK)  # locked before it can be found, so that nobody takes it for left over
 
+    @classmethod
+    def borrowed(cls, path: Path) -> PrivateFolder:
+        """Return the folder of another process, which lives longer than this one; ``remove`` leaves it to that one."""
+        folder = cls.__new__(cls)
+        folder.path, folder._lock = path, -1
+        return folder
+
     def remove(self) -> None:
         """Remove it with all that is in it. Removing it twice does nothing."""
         lock, self._lock = self._lock, -1  # two threads may end the same pool

@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
+import msgspec
+
 from modelport import formats
 from modelport.bundle import private
 from modelport.bundle.copying import Copier
@@ -49,6 +51,47 @@ class Snapshot:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.folder.remove()
+
+
+class Record(msgspec.Struct, frozen=True):
+    """Where a snapshot lies, for another process of the same server, which loads from the same copy."""
+
+    source: str
+    folder: str
+    sha256: str
+    digests: dict[str, str]
+    elsewhere: list[str]
+    trust: list[str]
+    code: list[str]
+    architecture: str | None
+
+
+def record(snapshot: Snapshot) -> Record:
+    """Return what ``reopen`` needs."""
+    bundle, options = snapshot.bundle, snapshot.options
+    return Record(
+        str(bundle.root if bundle.is_folder or bundle.artifact is None else bundle.artifact),
+        str(snapshot.folder.path),
+        snapshot.sha256,
+        dict(snapshot.digests),
+        [str(path) for path in snapshot.elsewhere],
+        sorted(options.trust),
+        [str(path) for path in options.code],
+        None if options.architecture is None else str(options.architecture),
+    )
+
+
+def reopen(record: Record) -> Snapshot:
+    """Open a copy that another process took and keeps. Raises: UnreadableFile if it is gone."""
+    architecture = None if record.architecture is None else Path(record.architecture)
+    return Snapshot(
+        open_bundle(Path(record.source)),
+        Options(frozenset(record.trust), tuple(Path(path) for path in record.code), architecture),
+        record.digests,
+        record.sha256,
+        tuple(Path(path) for path in record.elsewhere),
+        PrivateFolder.borrowed(Path(record.folder)),
+    )
 
 
 def take(bundle: Bundle, options: Options) -> Snapshot:

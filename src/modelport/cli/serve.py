@@ -10,21 +10,9 @@ import click
 from modelport.cli.flags import settings
 from modelport.config import SETTINGS, Value
 from modelport.errors import UsageError
+from modelport.server.single import import_numpy
 
 DEFAULT_FILE = Path("/opt/ml/model")
-_ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-
-
-def _import_numpy() -> None:
-    """Let numpy start no threads in this process, which computes small products only. It reads this once; workers are told their own."""
-    ours = [name for name in _ONE_THREAD if name not in os.environ]
-    os.environ.update(dict.fromkeys(ours, "1"))
-    try:
-        import numpy  # noqa: F401  # for its being loaded now
-    finally:
-        for name in ours:
-            del os.environ[name]
-
 
 @click.command("serve", short_help="Serve a model file, bundle or folder as an HTTP API.")
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="FILE…")
@@ -34,8 +22,9 @@ def command(files: tuple[Path, ...], **flags: Value) -> None:
 
     Without FILE: the path in MODELPORT_FILE, else /opt/ml/model.
     """
-    _import_numpy()
-    from modelport.server.announce import Live, announcement
+    import_numpy()
+    from modelport.server.announce import announcement
+    from modelport.server.live import Live
     from modelport.server.local import serve
 
     if not files:

@@ -31,7 +31,7 @@ from modelport.http.routes import Handler, Route, Table
 from modelport.http.together import Peers, Together
 from modelport.telemetry.logs import is_debugging
 from modelport.telemetry.metrics import FrontState
-from modelport.telemetry.reports import Everybody, report_of, state_of
+from modelport.telemetry.reports import Everybody, Report, report_of, state_of
 
 _log = structlog.get_logger(__name__)
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
@@ -107,6 +107,10 @@ class App:
         answer = failure(error)
         self._other.count(answer.status, error.code)
         request.sink.answer(request, render(answer, request, 0.0))
+
+    def report(self) -> Report:
+        """Return what this front counts at this moment."""
+        return report_of(self._state, meta.engine_reports(self._models), is_draining=self.is_draining)
 
     def cancel(self, request: Request) -> None:
         """The caller left."""
@@ -218,10 +222,9 @@ class App:
         """Return a handler whose answer speaks for all fronts: at once with one, else when the others have spoken."""
 
         def handler(request: Request) -> Answer | None:
-            own = report_of(self._state, meta.engine_reports(self._models), is_draining=self.is_draining)
             if self.peers is None:
-                return write(Everybody(own))
-            Together(request, self._state.tally(kind), write, self._clock).start(self.peers, own)
+                return write(Everybody(self.report()))
+            Together(request, self._state.tally(kind), write, self._clock).start(self.peers, self.report())
             return None
 
         return handler

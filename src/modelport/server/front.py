@@ -17,8 +17,9 @@ from modelport.engine.engine import Engine
 from modelport.engine.models import Models
 from modelport.http.app import App, build
 from modelport.http.limits import HttpLimits
-from modelport.server.announce import Live, served
+from modelport.server.announce import served
 from modelport.server.listening import listen, url
+from modelport.server.live import Live
 from modelport.server.versions import Version, engine
 
 _log = structlog.get_logger(__name__)

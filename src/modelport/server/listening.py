@@ -19,6 +19,7 @@ _BACKLOG = 4096
 class Reservation:
     """A port that is held for fronts: sockets bound to it that do not listen, so that no connection comes to them."""
 
+    host: str
     port: int
     sockets: tuple[socket.socket, ...]
 
@@ -49,7 +50,7 @@ def reserve(settings: Settings) -> Reservation:
         for held in found:
             held.close()
         raise _refusal(settings, error) from error
-    return Reservation(port, tuple(found))
+    return Reservation(found[0].getsockname()[0], port, tuple(found))
 
 
 async def listen(loop: asyncio.AbstractEventLoop, app: App, settings: Settings, shared_port: int = 0) -> asyncio.Server:
