@@ -6,7 +6,6 @@ import ast
 import contextlib
 import json
 import socket
-import struct
 import threading
 from pathlib import Path
 
@@ -31,15 +30,20 @@ HEADER = st.dictionaries(
 )
 
 
-def halves(buffers) -> tuple[bytes, bytearray]:
+def parts(buffers) -> tuple[bytes, bytes, bytearray]:
     data = b"".join(buffers)
     head_bytes, body_bytes = core.decode_prefix(data[: core.PREFIX.size])
-    assert len(data) == core.PREFIX.size + head_bytes + body_bytes
-    return data[core.PREFIX.size : core.PREFIX.size + head_bytes], bytearray(data[core.PREFIX.size + head_bytes :])
+    middle = core.PREFIX.size + head_bytes
+    assert len(data) == middle + body_bytes
+    return data[: core.PREFIX.size], data[core.PREFIX.size : middle], bytearray(data[middle:])
 
 
-def frame(columns: list[object], body: bytes = b"") -> tuple[bytes, bytes]:
-    return json.dumps({"columns": columns}).encode(), body
+def frame(columns: list[object], body: bytes = b"", rows: int = 0) -> tuple[bytes, bytes, bytes]:
+    return raw(json.dumps({"columns": columns}).encode(), body, rows)
+
+
+def raw(head: bytes, body: bytes = b"", rows: int = 0) -> tuple[bytes, bytes, bytes]:
+    return core.PREFIX.pack(len(head), rows, len(body), -1, float("nan")), head, body
 
 
 def is_same(a: np.ndarray, b: np.ndarray) -> bool:
@@ -50,8 +54,8 @@ def is_same(a: np.ndarray, b: np.ndarray) -> bool:
 
 @given(HEADER, st.dictionaries(st.text(max_size=4), NUMERIC | STRINGS, max_size=4))
 def test_every_kind_of_column_comes_back_as_it_was(header, columns):
-    head, body = halves(core.encode(header, columns))
-    found, arrays = core.decode(head, body)
+    prefix, head, body = parts(core.encode(header, columns))
+    found, arrays = core.decode(prefix, head, body)
     assert found == header
     assert list(arrays) == list(columns)
     for name, array in arrays.items():
@@ -60,28 +64,28 @@ def test_every_kind_of_column_comes_back_as_it_was(header, columns):
 
 @given(HEADER)
 def test_a_frame_without_columns_has_none(header):
-    head, body = halves(core.encode(header))
-    assert core.decode(head, body) == (header, None)
+    prefix, head, body = parts(core.encode(header))
+    assert core.decode(prefix, head, body) == (header, None)
 
 
 def test_views_that_are_not_contiguous_travel_as_what_they_show():
     base = np.arange(24.0).reshape(4, 6)
     columns = {"t": base.T, "s": base[::2, ::3], "r": base[::-1], "text": np.array([["a", None], ["c", "d"]], object).T}
-    _, arrays = core.decode(*halves(core.encode({}, columns)))
+    _, arrays = core.decode(*parts(core.encode({}, columns)))
     for name, array in arrays.items():
         assert array.tolist() == columns[name].tolist()
 
 
 def test_numbers_lie_aligned_and_can_be_written_where_the_body_can():
-    _, arrays = core.decode(*halves(core.encode({}, {"b": np.array([True]), "f": np.arange(3.0), "i": np.array([1], "u1")})))
+    _, arrays = core.decode(*parts(core.encode({}, {"b": np.array([True]), "f": np.arange(3.0), "i": np.array([1], "u1")})))
     assert all(array.flags.writeable for array in arrays.values())
     buffers = core.encode({"odd": "x"}, {"b": np.array([True])})
     assert sum(map(len, buffers)) % core.ALIGNMENT == 0
-    assert (core.PREFIX.size + len(buffers[1])) % core.ALIGNMENT == 0
+    assert (len(buffers[0]) + len(buffers[1])) % core.ALIGNMENT == 0
 
 
 def test_long_doubles_travel_as_doubles():
-    _, arrays = core.decode(*halves(core.encode({}, {"x": np.array([1.5], np.longdouble)})))
+    _, arrays = core.decode(*parts(core.encode({}, {"x": np.array([1.5], np.longdouble)})))
     assert arrays["x"].dtype == np.float64
     assert arrays["x"].tolist() == [1.5]
 
@@ -131,26 +135,31 @@ LIES = {
     "mask missing": frame([["a", "str", [2]]], OFFSETS + b"ab".ljust(8, b"\0")),
     "mask of one for two": frame([["a", "str", [2]]], OFFSETS + b"ab".ljust(8, b"\0") + b"\0"),
     "no UTF-8": frame([["a", "str", [2]]], OFFSETS + b"\xff\xfe".ljust(8, b"\0") + bytes(8)),
-    "header no JSON": (b"{", b""),
-    "header no UTF-8": (b"\xff", b""),
-    "header a list": (b"[]", b""),
-    "header empty": (b"", b""),
-    "header too deep": (b"[" * 200_000, b""),
+    "more rows than the body has": frame([["a", "<f8", [None]]], bytes(8), 2),
+    "most rows": frame([["a", "<f8", [None, 2**40]]], bytes(8), 2**32 - 1),
+    "most rows of strings": frame([["a", "str", [None]]], bytes(64), 2**32 - 1),
+    "rows not in front": frame([["a", "<f8", [1, None]]], bytes(8), 1),
+    "header no JSON": raw(b"{"),
+    "header no UTF-8": raw(b"\xff"),
+    "header a list": raw(b"[]"),
+    "header empty": raw(b""),
+    "header too deep": raw(b"[" * 200_000),
 }
 
 
-@pytest.mark.parametrize("head_and_body", LIES.values(), ids=LIES.keys())
-def test_a_frame_that_lies_is_refused_and_nothing_large_is_made_of_it(head_and_body):
-    with pytest.raises(core.FrameError):
-        core.decode(*head_and_body)
+@pytest.mark.parametrize("lie", LIES.values(), ids=LIES.keys())
+def test_a_frame_that_lies_is_refused_every_time_and_nothing_large_is_made_of_it(lie):
+    for _ in range(2):
+        with pytest.raises(core.FrameError):
+            core.decode(*lie)
 
 
 @given(st.dictionaries(st.text(max_size=2), NUMERIC | STRINGS, min_size=1, max_size=3), st.data())
 def test_a_frame_cut_short_is_refused_or_holds_what_is_left(columns, data):
-    head, body = halves(core.encode({"id": 1}, columns))
+    prefix, head, body = parts(core.encode({"id": 1}, columns))
     cut = data.draw(st.integers(0, len(body)))
     try:
-        _, arrays = core.decode(head, body[:cut])
+        _, arrays = core.decode(prefix, head, body[:cut])
     except core.FrameError:
         return
     assert all(is_same(arrays[name], array) for name, array in columns.items())
@@ -158,29 +167,30 @@ def test_a_frame_cut_short_is_refused_or_holds_what_is_left(columns, data):
 
 @given(st.dictionaries(st.text(max_size=2), NUMERIC | STRINGS, min_size=1, max_size=3), st.data())
 def test_garbled_bytes_raise_nothing_but_a_frame_error(columns, data):
-    head, body = map(bytearray, halves(core.encode({"id": 1}, columns)))
-    for part in (head, body):
+    prefix, head, body = map(bytearray, parts(core.encode({"id": 1}, columns)))
+    for part in (prefix, head, body):
         for _ in range(data.draw(st.integers(0, 3))):
             if part:
                 part[data.draw(st.integers(0, len(part) - 1))] = data.draw(st.integers(0, 255))
     try:
-        core.decode(bytes(head), body)
+        core.decode(prefix, bytes(head), body)
     except core.FrameError:
         return
 
 
-@given(st.binary(max_size=40), st.binary(max_size=40))
-def test_random_bytes_raise_nothing_but_a_frame_error(head, body):
+@given(st.binary(max_size=40), st.binary(max_size=40), st.integers(0, 2**32 - 1))
+def test_random_bytes_raise_nothing_but_a_frame_error(head, body, rows):
+    prefix = core.PREFIX.pack(len(head), rows, len(body), 1, 0.0)
     with contextlib.suppress(core.FrameError):
         core.decode_prefix(head)
     with contextlib.suppress(core.FrameError):
-        core.decode(head, body)
+        core.decode(prefix, head, body)
 
 
 @pytest.mark.parametrize("sizes", [(core.LIMIT_HEADER_BYTES + 1, 0), (0, core.LIMIT_BODY_BYTES + 1)])
-def test_a_frame_over_the_limit_is_refused_by_its_first_12_bytes(sizes):
+def test_a_frame_over_the_limit_is_refused_by_its_prefix(sizes):
     with pytest.raises(core.FrameError, match="over the limit"):
-        core.decode_prefix(struct.pack("<IQ", *sizes))
+        core.decode_prefix(core.PREFIX.pack(sizes[0], 0, sizes[1], -1, 0.0))
 
 
 def test_a_socket_carries_small_and_large_frames_and_tells_a_clean_end():
@@ -191,15 +201,69 @@ def test_a_socket_carries_small_and_large_frames_and_tells_a_clean_end():
             target=lambda: (core.send(ours, {"n": 1}, columns), core.send(ours, {"n": 2}), ours.shutdown(socket.SHUT_WR))
         )
         sender.start()
-        header, arrays = core.receive(theirs)
+        reader = core.Reader(theirs)
+        header, arrays = reader.receive()
         assert header == {"n": 1}
         assert all(is_same(arrays[name], array) for name, array in columns.items())
-        assert core.receive(theirs) == ({"n": 2}, None)
-        assert core.receive(theirs) is None
+        assert reader.receive() == ({"n": 2}, None)
+        assert reader.receive() is None
         sender.join()
 
 
-@pytest.mark.parametrize("size", [1, 11, 12, 13, 30])
+@given(st.lists(st.sampled_from([0, 1, 100, 8_000, 9_000, 20_000]), min_size=1, max_size=6), st.sampled_from([7, 4096, 65_536, 300_000]))
+def test_frames_on_the_heels_of_each_other_are_read_one_by_one_whatever_their_sizes(sizes, step):
+    """Around what the kept buffer holds (65,536 bytes), in pieces of all sizes, so that frames end in the middle of what was read."""
+    data = b"".join(b"".join(core.encode({"id": at}, {"x": np.arange(size) + at})) for at, size in enumerate(sizes))
+    ours, theirs = socket.socketpair()
+
+    def write() -> None:
+        for at in range(0, len(data), max(step, len(data) // 50)):
+            ours.sendall(data[at : at + max(step, len(data) // 50)])
+        ours.shutdown(socket.SHUT_WR)
+
+    with ours, theirs:
+        sender = threading.Thread(target=write)
+        sender.start()
+        reader = core.Reader(theirs)
+        for at, size in enumerate(sizes):
+            header, arrays = reader.receive()
+            assert header == {"id": at}
+            assert arrays["x"].tolist() == list(range(at, at + size))
+        assert reader.receive() is None
+        sender.join()
+
+
+def test_arrays_that_a_model_keeps_do_not_change_with_the_next_batch():
+    kept = []
+
+    def predict(columns, _outputs, _params):
+        kept.append(columns["x"])
+        return columns
+
+    found = answers(predict, *({"x": np.full(4, number)} for number in range(5)))
+    assert [array.tolist() for array in kept] == [[number] * 4 for number in range(5)]
+    assert [arrays["x"].tolist() for _, arrays in found] == [[number] * 4 for number in range(5)]
+
+
+def test_batches_of_one_layout_share_a_header_and_differ_in_rows_and_id():
+    one, other = (
+        core.encode({"id": rows, "predict_s": 0.5}, {"x": np.zeros((rows, 3)), "t": np.array(["a"] * rows, object)}) for rows in (1, 9)
+    )
+    assert one[1] == other[1]
+    for rows, buffers in ((1, one), (9, other)):
+        header, arrays = core.decode(*parts(buffers))
+        assert header == {"id": rows, "predict_s": 0.5}
+        assert (arrays["x"].shape, arrays["t"].shape) == ((rows, 3), (rows,))
+
+
+@pytest.mark.parametrize(
+    "header", [{"id": -1}, {"id": 2**70}, {"id": "x"}, {"id": None}, {"predict_s": 1}, {"predict_s": "x"}, {"id": True}]
+)
+def test_a_header_with_other_values_than_numbers_of_batches_and_seconds_comes_back_as_it_was(header):
+    assert core.decode(*parts(core.encode(header))) == (header, None)
+
+
+@pytest.mark.parametrize("size", [1, 31, 32, 33, 100])
 def test_a_connection_that_ends_inside_a_frame_is_no_clean_end(size):
     ours, theirs = socket.socketpair()
     with ours, theirs:
@@ -217,7 +281,8 @@ def answers(predict, *frames) -> list[tuple[dict, dict | None]]:
             core.send(ours, {"id": number, "outputs": ["y"], "params": {"k": number}}, columns)
         ours.shutdown(socket.SHUT_WR)
         core.run(theirs, predict, lambda error: {"code": "c", "message": f"{type(error).__name__}: {error}"})
-        return [core.receive(ours) for _ in frames]
+        reader = core.Reader(ours)
+        return [reader.receive() for _ in frames]
 
 
 def test_the_loop_answers_each_batch_under_its_id_with_outputs_and_params_passed_on():

@@ -26,9 +26,10 @@ PRELUDE = """
     import numpy as np
     from modelport.engine import core
     sock = socket.socket(fileno=int(sys.argv[1]))
+    receive = core.Reader(sock).receive
     def sent(header, columns=None): return b"".join(core.encode(header, columns))
     def ready():
-        core.receive(sock)
+        receive()
         core.send(sock, {"kind": "ready", "form": "f", "schema": {"inputs": [{"name": "x", "type": "float64"}]}})
 """
 
@@ -94,8 +95,8 @@ def test_frames_are_told_in_order_however_their_bytes_arrive(loop):
     "garbage",
     [
         "b'HTTP/1.1 200 OK' * 9",
-        "b'\\xff' * 12",
-        "core.PREFIX.pack(2, 0) + b'[]'",
+        "b'\\xff' * 32",
+        "core.PREFIX.pack(2, 0, 0, 1, 0.0) + b'[]'",
         "sent({'columns': [['x', '<f8', [9]]]})",
         "sent({'n': 1}, {'x': np.zeros(1), 'y': np.zeros(2)})",
     ],
@@ -109,7 +110,7 @@ def test_a_worker_that_sends_no_frame_is_ended_and_its_end_is_told_once(garbage,
 
 
 def test_half_a_frame_at_the_end_is_just_an_end():
-    notes, code = watch("sock.sendall(sent({'n': 1}, {'x': np.zeros(9)})[:40])\nos._exit(5)")
+    notes, code = watch("sock.sendall(sent({'n': 1}, {'x': np.zeros(9)})[:60])\nos._exit(5)")
     assert (notes.frames, notes.ends, code) == ([], 1, 5)
 
 
@@ -120,7 +121,7 @@ def test_a_worker_asked_to_stop_ends_by_itself_and_one_that_does_not_is_killed()
         await worker.stop()
         return await worker.exit_code()
 
-    assert uvloop.run(main("core.receive(sock)\nsys.exit(7)")) == 7
+    assert uvloop.run(main("receive()\nsys.exit(7)")) == 7
     assert uvloop.run(main("while True: pass")) == -9
 
 
@@ -175,7 +176,7 @@ def pooled(monkeypatch: pytest.MonkeyPatch, code: str) -> object:
 )
 def test_an_answer_to_nothing_costs_the_worker_its_life_and_no_request_its_answer(monkeypatch, answer):
     """The batch is redone; where every worker answers like this the request fails, it does not hang."""
-    code = f"ready()\nheader, _ = core.receive(sock)\ncore.send(sock, {answer}, {{'y': np.zeros(1)}})\ntime.sleep(60)"
+    code = f"ready()\nheader, _ = receive()\ncore.send(sock, {answer}, {{'y': np.zeros(1)}})\ntime.sleep(60)"
     assert isinstance(pooled(monkeypatch, code), WorkerDied)
 
 
@@ -189,7 +190,7 @@ def test_an_answer_to_nothing_costs_the_worker_its_life_and_no_request_its_answe
 )
 def test_an_error_of_a_worker_becomes_its_class_here(monkeypatch, error, kind, says):
     answer = f"{{'id': header['id'], 'predict_s': 0.1, 'error': {error}}}"
-    code = f"ready()\nheader, _ = core.receive(sock)\ncore.send(sock, {answer})\ncore.receive(sock)"
+    code = f"ready()\nheader, _ = receive()\ncore.send(sock, {answer})\nreceive()"
     found = pooled(monkeypatch, code)
     assert type(found) is kind
     assert str(found) == says
@@ -198,18 +199,18 @@ def test_an_error_of_a_worker_becomes_its_class_here(monkeypatch, error, kind, s
 def test_outputs_and_parameters_travel_with_the_batch_and_an_answer_without_columns_has_no_rows(monkeypatch):
     code = """
         ready()
-        header, columns = core.receive(sock)
+        header, columns = receive()
         fine = header["outputs"] == ["y"] and header["params"] == {"k": 1}
         core.send(sock, {"id": header["id"], "predict_s": 0.1}, {"y": np.ones(1)} if fine else None)
-        core.receive(sock)
+        receive()
     """
     assert pooled(monkeypatch, code)["y"].tolist() == [1.0]
-    nothing = "ready()\nh, _ = core.receive(sock)\ncore.send(sock, {'id': h['id'], 'predict_s': 0.1})\ncore.receive(sock)"
+    nothing = "ready()\nh, _ = receive()\ncore.send(sock, {'id': h['id'], 'predict_s': 0.1})\nreceive()"
     assert "answered 0 rows for 1" in str(pooled(monkeypatch, nothing))
 
 
 def test_a_schema_that_is_none_fails_the_start(monkeypatch):
-    code = "core.receive(sock); core.send(sock, {'kind': 'ready', 'form': 'f', 'schema': {'task': 'guess'}}); time.sleep(60)"
+    code = "receive(); core.send(sock, {'kind': 'ready', 'form': 'f', 'schema': {'task': 'guess'}}); time.sleep(60)"
     assert "ended while loading" in str(pooled(monkeypatch, code))
 
 

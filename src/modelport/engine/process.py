@@ -156,9 +156,8 @@ class Worker(asyncio.Protocol):
                 self._chunks = [joined]
                 self._need = total
                 return
-            view = memoryview(joined)
             start = _PREFIX_BYTES + head_bytes
-            header, arrays = core.decode(view[_PREFIX_BYTES:start], view[start:total])
+            header, arrays = core.decode(joined, joined[_PREFIX_BYTES:start], memoryview(joined)[start:total])
             rest = joined[total:]
             self._chunks = [rest] if rest else []
             self._have = len(rest)
