@@ -16,7 +16,7 @@ from modelport.errors import UsageError
 
 Data: TypeAlias = "Mapping[str, Data] | Sequence[Data] | str | int | float | bool | None"
 
-_BARE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_.-]+)*")
+_BARE = re.compile(r"/?[A-Za-z][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_.-]+)*")
 # Words of YAML 1.1 and 1.2 that are no texts.
 _WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"})
 

@@ -24,8 +24,13 @@ _MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """From where on an alert fires. ``memory_mb``: what a replica has; ``queued_rows``: what it lets wait."""
+    """From where on an alert fires, and for whom.
 
+    ``job``: whom Prometheus takes the numbers from, None for every server; ``memory_mb``: what a replica has; ``queued_rows``: what it
+    lets wait.
+    """
+
+    job: str | None = None
     error_ratio: float = 0.01
     latency_s: float = 1.0
     memory_mb: int = 1024
@@ -46,7 +51,7 @@ class Alert:
 
 def alerts(limits: Limits) -> tuple[Alert, ...]:
     """Return the alerts, the most urgent first."""
-    return (*_of_presence(), *_of_answers(limits), *_of_queue(limits), *_of_processes(limits))
+    return (*_of_presence(limits), *_of_answers(limits), *_of_queue(limits), *_of_processes(limits))
 
 
 def rules(limits: Limits = Limits()) -> dict[str, Data]:
@@ -64,11 +69,16 @@ def rules(limits: Limits = Limits()) -> dict[str, Data]:
     return {"groups": [{"name": "modelport", "rules": found}]}
 
 
-def _of_presence() -> tuple[Alert, ...]:
+def _select(metric: str, limits: Limits, *matchers: str) -> str:
+    found = [*([] if limits.job is None else [f'job="{limits.job}"']), *matchers]
+    return f"{metric}{{{', '.join(found)}}}" if found else metric
+
+
+def _of_presence(limits: Limits) -> tuple[Alert, ...]:
     return (
         Alert(
             "ModelportAbsent",
-            f"absent({BUILD.name})",
+            f"absent({_select(BUILD.name, limits)})",
             "5m",
             "critical",
             "No server is being scraped",
@@ -76,7 +86,7 @@ def _of_presence() -> tuple[Alert, ...]:
         ),
         Alert(
             "ModelportNotReady",
-            f"min by (job, instance, model, version) ({READY.name}) == 0",
+            f"min by (job, instance, model, version) ({_select(READY.name, limits)}) == 0",
             "5m",
             "critical",
             "{{ $labels.model }} answers no predictions on {{ $labels.instance }}",
@@ -86,13 +96,14 @@ def _of_presence() -> tuple[Alert, ...]:
 
 
 def _of_answers(limits: Limits) -> tuple[Alert, ...]:
-    failed = f'sum by (job, model) (rate({REQUESTS.name}{{kind="predict", code=~"5.."}}[5m]))'
-    asked = f'sum by (job, model) (rate({REQUESTS.name}{{kind="predict"}}[5m]))'
-    buckets = f'sum by (job, model, le) (rate({STAGE.name}_bucket{{stage="total"}}[5m]))'
+    predictions = _select(REQUESTS.name, limits, 'kind="predict"')
+    failures = _select(REQUESTS.name, limits, 'kind="predict"', 'code=~"5.."')
+    ratio = f"sum by (job, model) (rate({failures}[5m])) / sum by (job, model) (rate({predictions}[5m]))"
+    buckets = _select(f"{STAGE.name}_bucket", limits, 'stage="total"')
     return (
         Alert(
             "ModelportErrors",
-            f"{failed} / {asked} > {limits.error_ratio:g}",
+            f"{ratio} > {limits.error_ratio:g}",
             "5m",
             "critical",
             "{{ $value | humanizePercentage }} of predictions with {{ $labels.model }} fail",
@@ -100,7 +111,7 @@ def _of_answers(limits: Limits) -> tuple[Alert, ...]:
         ),
         Alert(
             "ModelportSlow",
-            f"histogram_quantile(0.99, {buckets}) > {limits.latency_s:g}",
+            f"histogram_quantile(0.99, sum by (job, model, le) (rate({buckets}[5m]))) > {limits.latency_s:g}",
             "10m",
             "warning",
             "One in a hundred predictions with {{ $labels.model }} takes {{ $value | humanizeDuration }} or longer",
@@ -111,10 +122,11 @@ def _of_answers(limits: Limits) -> tuple[Alert, ...]:
 
 
 def _of_queue(limits: Limits) -> tuple[Alert, ...]:
+    refused = _select(ERRORS.name, limits, 'kind="predict"', 'error="overloaded"')
     return (
         Alert(
             "ModelportQueueFilling",
-            f"sum by (job, instance, model) ({QUEUE_ROWS.name}) > {limits.queued_rows // 2}",
+            f"sum by (job, instance, model) ({_select(QUEUE_ROWS.name, limits)}) > {limits.queued_rows // 2}",
             "2m",
             "warning",
             "{{ $value | humanize }} rows wait for {{ $labels.model }} on {{ $labels.instance }}",
@@ -122,7 +134,7 @@ def _of_queue(limits: Limits) -> tuple[Alert, ...]:
         ),
         Alert(
             "ModelportRefusing",
-            f'sum by (job, model) (rate({ERRORS.name}{{kind="predict", error="overloaded"}}[5m])) > 0',
+            f"sum by (job, model) (rate({refused}[5m])) > 0",
             "5m",
             "warning",
             "{{ $labels.model }} refuses {{ $value | humanize }} requests a second",
@@ -132,11 +144,12 @@ def _of_queue(limits: Limits) -> tuple[Alert, ...]:
 
 
 def _of_processes(limits: Limits) -> tuple[Alert, ...]:
-    memory = f"sum by (job, instance) ({MEMORY.name}) + sum by (job, instance) ({WORKER_MEMORY.name})"
+    of_fronts, of_workers = (_select(metric.name, limits) for metric in (MEMORY, WORKER_MEMORY))
+    memory = f"sum by (job, instance) ({of_fronts}) + sum by (job, instance) ({of_workers})"
     return (
         Alert(
             "ModelportWorkersDie",
-            f"sum by (job, instance, model) (increase({RESTARTS.name}[15m])) > 2",
+            f"sum by (job, instance, model) (increase({_select(RESTARTS.name, limits)}[15m])) > 2",
             "0m",
             "warning",
             "Workers of {{ $labels.model }} die on {{ $labels.instance }}",
@@ -145,7 +158,7 @@ def _of_processes(limits: Limits) -> tuple[Alert, ...]:
         ),
         Alert(
             "ModelportFrontsDie",
-            f"sum by (job, instance) (increase({FRONT_RESTARTS.name}[15m])) > 0",
+            f"sum by (job, instance) (increase({_select(FRONT_RESTARTS.name, limits)}[15m])) > 0",
             "0m",
             "critical",
             "The server's own processes die on {{ $labels.instance }}",
