@@ -1,7 +1,4 @@
-"""scikit-learn estimators as ONNX files, written by skl2onnx: in float64 where its operators have it, else in float32.
-
-Trees of scikit-learn compare in float32, whatever they are given; so rows are cast right before them and not earlier.
-"""
+"""scikit-learn estimators as ONNX files, written by skl2onnx: in float64 where its operators have it, else in float32."""
 
 from __future__ import annotations
 
@@ -12,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from modelport.convert.graph import Candidate
+from modelport.convert.trees import cast_before, with_sides
 from modelport.errors import MissingExtra, NotConvertible
 from modelport.formats.estimator import EstimatorPredictor
 from modelport.formats.estimator_feed import Form, read_inputs
@@ -23,7 +21,6 @@ from modelport.schema import Field, Schema, Type
 
 _OPSETS = {"": 18, "ai.onnx.ml": 3}
 _MATRIX = "X"
-_TREES = ("DecisionTree", "RandomForest", "ExtraTree", "GradientBoosting", "IsolationForest")
 _PRECISIONS = ("float64", "float32")
 
 
@@ -47,6 +44,11 @@ def estimator_graphs(name: str, predictor: EstimatorPredictor) -> Iterator[Candi
     if form == "texts" or reads(estimator, VECTORIZERS):
         raise NotConvertible(
             f"{name}: {_first_reader(estimator)} cuts texts into words by a pattern of Python's, which ONNX's tokenizer does not know; "
+            "serve the file itself, or use --to skops"
+        )
+    if any(class_name(item).startswith("HistGradientBoosting") for item in (steps(estimator) or [estimator])):
+        raise NotConvertible(
+            f"{name}: HistGradientBoosting compares in float64, and ONNX's trees in float32, so that rows at a threshold would differ; "
             "serve the file itself, or use --to skops"
         )
     model, first = _Model(estimator, predictor.schema, form), ""
@@ -76,9 +78,10 @@ def _first_reader(estimator: object) -> str:
 def _graph(name: str, model: _Model, precision: str) -> Candidate:
     library = _library(name)
     types, inputs = _inputs(name, model, precision)
-    prepared = _cast_before_trees(model.estimator) if precision == "float64" else model.estimator
+    estimator = cast_before(model.estimator) if precision == "float64" else model.estimator
     options = {"zipmap": False} if model.schema.task == "classifier" else None
-    data = _written(name, library, prepared, {"initial_types": types, "options": options, "target_opset": _OPSETS})
+    data = _written(name, library, estimator, {"initial_types": types, "options": options, "target_opset": _OPSETS})
+    data = with_sides(data, model.estimator)
     ports = outline(data).outputs
     if len(ports) < len(model.schema.outputs):
         raise NotConvertible(
@@ -91,7 +94,8 @@ def _graph(name: str, model: _Model, precision: str) -> Candidate:
         inputs=tuple(replace(item, nullable=item.nullable and item.type != "string") for item in model.schema.inputs),
         outputs=tuple(_output(item, port) for item, port in pairs),
     )
-    return Candidate(data, precision, Facts(schema, inputs, {item.name: port.name for item, port in pairs}))
+    told = {item.type for item in schema.outputs} & set(_PRECISIONS)
+    return Candidate(data, min(told, default=precision), Facts(schema, inputs, {item.name: port.name for item, port in pairs}))
 
 
 def _output(item: Field, port: Port) -> Field:
@@ -131,23 +135,13 @@ def _inputs(name: str, model: _Model, precision: str) -> tuple[list[tuple[str, o
     return [(_MATRIX, chosen.pop()([None, len(fields)]))], {_MATRIX: tuple(item.name for item in fields)}  # type: ignore[operator]  # as above
 
 
-def _cast_before_trees(estimator: object) -> object:
-    """Return an estimator whose final trees get their rows in float32, as scikit-learn casts them."""
-    inside = steps(estimator)
-    final = inside[-1] if inside else estimator
-    if not class_name(final).startswith(_TREES):
-        return estimator
-    pipeline = importlib.import_module("sklearn.pipeline").Pipeline
-    cast_ = importlib.import_module("skl2onnx.sklapi").CastTransformer()
-    found = list(getattr(estimator, "steps", [])) if inside else [("model", estimator)]
-    made: object = pipeline([*found[:-1], ("modelport_cast", cast_), found[-1]])
-    return made
-
-
 def _written(name: str, library: object, estimator: object, settings: dict[str, object]) -> bytes:
     """Return what skl2onnx writes. Raises: NotConvertible naming the step that it cannot."""
     try:
-        return _to_onnx(library, estimator, settings)
+        try:
+            return _to_onnx(library, estimator, settings)
+        except NameError:  # a classifier without probabilities, which has no such option
+            return _to_onnx(library, estimator, {**settings, "options": None})
     except Exception as error:  # a library of converters by many hands raises anything
         step = _culprit(library, estimator, settings)
         raise NotConvertible(

@@ -15,7 +15,7 @@ from modelport.convert.graph import Candidate, opened
 from modelport.convert.order import KNOWN, TARGETS, Order
 from modelport.convert.parity import Comparison, compare
 from modelport.convert.speed import speeds
-from modelport.errors import ModelportError, NotConvertible
+from modelport.errors import LoadError, ModelportError, NeedsTrust, NotConvertible, RefusedFile
 from modelport.formats import identify
 from modelport.formats.base import Options, Predictor
 from modelport.formats.lowering.draft import NotLowered
@@ -79,14 +79,20 @@ def work(bundle: Bundle, model: Model, options: Options, order: Order, given: Co
 
 def _exact(source: _Source, rows: Columns | None) -> tuple[Converted, Comparison]:
     """Return the first candidate in full numbers that answers the same; if none does, the first."""
-    order, first = source.order, list[tuple[Converted, Comparison]]()
+    order, first, reason = source.order, list[tuple[Converted, Comparison]](), ""
     plain = replace(order, quantize="", tolerance=None if order.quantize else order.tolerance)
     for candidate in _candidates(source):
-        made = _opened(source, candidate)
+        try:
+            made = _opened(source, candidate)
+        except (LoadError, RefusedFile, NeedsTrust) as error:
+            reason = reason or error.message.removeprefix(f"converted{TARGETS[order.target]}: ").rpartition("; ")[0]
+            continue
         seen = compare(source.predictor.predict, made.predictor.predict, _batches(source, made.predictor.schema, rows), plain)
         if not seen.where:
             return made, seen
         first.append((made, seen))
+    if not first:
+        raise NotConvertible(f"{source.path.name}: the file that was made of it would not be loaded ({reason}); serve the file itself")
     return first[0]
 
 
