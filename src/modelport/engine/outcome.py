@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 import structlog
 
 from modelport.columns import Columns, split
-from modelport.engine.batcher import Batch, Ticket, Together
+from modelport.engine.batcher import Batch, Caller, Ticket
 from modelport.errors import DeadlineExceeded, Draining, ModelportError, NotReady
 
 State: TypeAlias = Literal["loading", "ready", "draining", "stopped", "failed"]
@@ -76,10 +76,10 @@ def answer_all(batch: Batch, answer: Columns) -> None:
     A caller of the whole batch is given all of it at once, where it takes that.
     Raises: ModelError if the rows do not match, before any ticket is answered.
     """
-    together = _caller_of_all(batch)
-    if together is not None and answer.rows == batch.rows:
+    caller = _caller_of_all(batch)
+    if caller is not None and answer.rows == batch.rows:
         try:
-            together.answer_batch(batch, answer)
+            caller.answer_batch(batch, answer)
         except Exception:  # noqa: BLE001  # whoever was not answered is answered alone, and so is told what was wrong
             _log.exception("answering a batch failed", batch=batch.id)
         else:
@@ -93,13 +93,13 @@ def answer_all(batch: Batch, answer: Columns) -> None:
             _log.exception("answering a request failed", batch=batch.id)
 
 
-def _caller_of_all(batch: Batch) -> Together | None:
+def _caller_of_all(batch: Batch) -> Caller | None:
     """Return who takes the whole batch at once; None if it is several callers', or one of them left."""
-    together = batch.tickets[0].together
+    caller = batch.tickets[0].caller
     for ticket in batch.tickets:
-        if ticket.together is not together or not ticket.is_open:
+        if ticket.caller is not caller or not ticket.is_open:
             return None
-    return together
+    return caller
 
 
 def fail_all(tickets: Iterable[Ticket], error: ModelportError) -> None:

@@ -22,11 +22,12 @@ from modelport.http import meta
 from modelport.http.access import Keys
 from modelport.http.heads import Answer, failure, render
 from modelport.http.limits import HttpLimits
+from modelport.http.logged import Logged
 from modelport.http.memo import Memo
 from modelport.http.page.pages import Pages
 from modelport.http.predict import Predictions
 from modelport.http.protocol import Connection
-from modelport.http.request import Request, Sink
+from modelport.http.request import Request
 from modelport.http.routes import Handler, Route, Table
 from modelport.http.together import Peers, Together
 from modelport.telemetry.logs import is_debugging
@@ -57,11 +58,15 @@ class App:
         self._pages = Pages(models, lambda: self._table.routes)
         self._emptied: asyncio.Event | None = None
         self._logs_access = is_debugging()
+        self._is_plain = not self._keys and not self._logs_access  # no request needs more than its route
         self._table = Table(())
+        self._predictions: dict[Engine, Predictions] = {}
         self.refresh()
 
     def refresh(self) -> None:
         """Write the table of routes anew; to be called when models came or went. Raises: UsageError for a path taken twice."""
+        self.memo.clear()
+        self._predictions.clear()
         self._table = Table(self._routes())
 
     def connect(self, loop: asyncio.AbstractEventLoop) -> Callable[[], Connection]:
@@ -72,6 +77,11 @@ class App:
 
     def handle(self, request: Request) -> None:
         """Answer a request, now or later, exactly once."""
+        head = request.head
+        if head is not None and head.start is not None and not self.is_draining:  # all that the head can say was looked at before
+            request.id = b"%b%x" % (self._prefix, next(self._numbers))
+            head.start(request)
+            return
         began_s = self._clock()
         given = request.headers.get(b"x-request-id")
         if given is not None and _ID.fullmatch(given):
@@ -79,7 +89,7 @@ class App:
         else:
             request.id = b"%b%x" % (self._prefix, next(self._numbers))
         if self._logs_access:
-            request.sink = _Logged(request.sink, self._clock, began_s)
+            request.sink = Logged(request.sink, self._clock, began_s)
         tally = self._other
         try:
             if self._keys and not self._is_open(request):
@@ -89,6 +99,8 @@ class App:
             handler = route.methods.get(request.method) or self._other_method(route, request)
             if self.is_draining:
                 self._drain_request(route, request)
+            elif head is not None and route.prepare is not None and self._is_plain and request.method == POST:
+                head.start = route.prepare(request.headers)
             answer = handler(request)
             error = None
         except ModelportError as caught:
@@ -177,7 +189,8 @@ class App:
 
     def _of(self, engine: Engine, built_in: set[str]) -> Iterator[Route]:
         tally, plain = self._state.tally("predict", engine.name), self._state.tally("meta")
-        start = self._start(engine)
+        predictions = self._answering(engine)
+        start, prepare = predictions.start, predictions.prepare
         details = self._of_all("meta", partial(meta.details, engine))
         paths = [f"/models/{engine.name}/versions/{engine.version}"]
         if self._models.get(engine.name, None) is engine:
@@ -187,13 +200,15 @@ class App:
                     raise UsageError(
                         f'model "{engine.name}" wants the route "{engine.route}", which is a path of the server; choose another'
                     )
-                yield Route(engine.route, "predict", {POST: start}, f"Predict with {engine.name}.", engine=engine, tally=tally)
+                summary = f"Predict with {engine.name}."
+                yield Route(engine.route, "predict", {POST: start}, summary, engine=engine, tally=tally, prepare=prepare)
             if engine.greeting is not None and engine.greeting not in built_in:
                 working: Handler = lambda _: meta.WORKING  # noqa: E731
                 health = self._state.tally("health")
                 yield Route(engine.greeting, "health", {GET: working}, "Answers API working.", is_open=True, tally=health)
         for path in paths:
-            yield Route(f"{path}/predict", "predict", {POST: start}, f"Predict with {engine.name}.", engine=engine, tally=tally)
+            summary = f"Predict with {engine.name}."
+            yield Route(f"{path}/predict", "predict", {POST: start}, summary, engine=engine, tally=tally, prepare=prepare)
             yield Route(path, "meta", {GET: details}, f"What {engine.name} takes and answers.", engine=engine, tally=plain)
 
     def _only(self) -> Route:
@@ -202,12 +217,15 @@ class App:
             engine = self._models.get(None, None)
         except NotFound:
             return Route("/predict", "other", {POST: lambda _: self._refuse_unnamed()}, "", tally=self._other)
-        return Route("/predict", "predict", {POST: self._start(engine)}, f"Predict with {engine.name}.", engine=engine,
-                     tally=self._state.tally("predict", engine.name))  # fmt: skip
+        predictions, tally = self._answering(engine), self._state.tally("predict", engine.name)
+        return Route("/predict", "predict", {POST: predictions.start}, f"Predict with {engine.name}.", engine=engine,
+                     tally=tally, prepare=predictions.prepare)  # fmt: skip
 
-    def _start(self, engine: Engine) -> Handler:
-        start: Handler = Predictions(engine, self.limits, self._state.tally("predict", engine.name), self._clock).start
-        return start
+    def _answering(self, engine: Engine) -> Predictions:
+        """Return what answers an engine's requests, on whatever path: a batch of them is then one caller's."""
+        if engine not in self._predictions:
+            self._predictions[engine] = Predictions(engine, self.limits, self._state.tally("predict", engine.name), self._clock)
+        return self._predictions[engine]
 
     # --- handlers that need the app ---------------------------------------------------------------------------------
 
@@ -257,29 +275,6 @@ class App:
             return lambda _: Answer(204, b"", b"", allow)
         method = request.method.decode("ascii")
         raise MethodNotAllowed(f"{route.path} does not take {method}; use {' or '.join(route.allow[:1])}", allow=route.allow)
-
-
-class _Logged:
-    """A sink that writes the access log, one line an answer; in use only where debug lines are wanted."""
-
-    __slots__ = ("_began_s", "_clock", "_sink")
-
-    def __init__(self, sink: Sink, clock: Callable[[], float], began_s: float) -> None:
-        self._sink = sink
-        self._clock = clock
-        self._began_s = began_s
-
-    def answer(self, request: Request, payload: bytes) -> None:
-        """Log and pass on."""
-        _log.debug(
-            "request",
-            request=request.id.decode("ascii"),
-            method=request.method.decode("ascii"),
-            target=request.target.decode("latin-1"),
-            status=int(payload[9:12]),
-            ms=round((self._clock() - self._began_s) * 1e3, 3),
-        )
-        self._sink.answer(request, payload)
 
 
 def build(models: Models, limits: HttpLimits | None = None) -> App:

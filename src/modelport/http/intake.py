@@ -86,9 +86,7 @@ class Intake:
             head = data[:end]
             known = self._memo.heads.get(head)
             if known is not None and len(data) - end == known.length:
-                request = Request(self._receiver, known.method, known.target, known.headers)
-                request.body = data[end:]
-                self._receiver.take(request)
+                self._receiver.take(Request(self._receiver, known.method, known.target, known.headers, data[end:], known))
                 return
             self._head = head
         at, size = 0, len(data)

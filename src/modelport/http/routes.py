@@ -22,13 +22,19 @@ from modelport.telemetry.metrics import Tally
 Handler: TypeAlias = Callable[[Request], Answer | None]
 """Returns the answer; None if it sends the answer itself, now or later."""
 
+Prepare: TypeAlias = Callable[[Mapping[bytes, bytes]], Callable[[Request], None] | None]
+"""Takes the headers of a POST and returns what starts every request that has them; None if each has to be looked at."""
+
 NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One path. ``methods`` holds GET or POST; HEAD follows GET, OPTIONS is answered for all. ``is_open``: needs no API key."""
+    """One path. ``methods`` holds GET or POST; HEAD follows GET, OPTIONS is answered for all. ``is_open``: needs no API key.
+
+    ``prepare``: what is asked once for a head that comes again and again.
+    """
 
     path: str
     kind: str
@@ -37,6 +43,7 @@ class Route:
     is_open: bool = False
     engine: Engine | None = None
     tally: Tally = field(default_factory=lambda: Tally("none"))
+    prepare: Prepare | None = None
 
     @property
     def allow(self) -> tuple[str, ...]:

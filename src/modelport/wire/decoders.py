@@ -13,6 +13,7 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec.structs import astuple
 
+from modelport.columns import Packed
 from modelport.schema import Field, Schema
 from modelport.wire.arrays import MISFIT
 from modelport.wire.base import Call, Limits
@@ -42,7 +43,7 @@ def fast_decoder(schema: Schema, limits: Limits) -> Callable[[bytes], Call | Non
 
     def decode(body: bytes) -> Call | None:
         attempts = rows_first if body[:2] == b"[[" else choose(body)
-        if flat is not None and attempts is rows_first and len(body) >= SMALLEST_BYTES:
+        if flat is not None and len(body) >= SMALLEST_BYTES and attempts is rows_first:
             attempts = (flat, *rows_first)
         for attempt in attempts:
             try:
@@ -150,7 +151,15 @@ def _rows_decoder(schema: Schema, plan: Plan, types: Sequence[object]) -> Decode
     rows = msgspec.json.Decoder(list[tuple[tuple(types)]]).decode  # type: ignore[misc]
     names = [item.name for item in schema.features]
     if plan.order[: plan.width] == tuple(names):
-        return lambda body: call_of_rows(plan, rows(body), is_single=False)
+        pack, packing = plan.pack, plan.packing
+
+        def decode_rows(body: bytes) -> Call:
+            found = rows(body)
+            if pack is None or len(found) != 1:
+                return call_of_rows(plan, found, is_single=False)
+            return Call(Packed(packing, pack(found), 1), None, {}, (), is_single=False)  # the same, with two calls less
+
+        return decode_rows
     pick = itemgetter(*[names.index(name) for name in plan.order[: plan.width]])
     return lambda body: call_of_rows(plan, [pick(row) for row in rows(body)], is_single=False)
 

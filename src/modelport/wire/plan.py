@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 
 from modelport.columns import Array, Columns, Packed, Packing
-from modelport.schema import Block, Field, Schema
-from modelport.wire.arrays import Build, Part, parts
+from modelport.schema import Field, Schema
+from modelport.wire.arrays import Build, Pack, Part, parts
 from modelport.wire.base import Call, Limits
 from modelport.wire.rules import allowed_numbers, too_many
 
@@ -36,10 +36,11 @@ class Fill:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """``pack``: how rows become bytes where one packed block without further checks is all that there is."""
+    """``pack``: how rows become bytes where one packed block without further checks is all that there is; ``packing``: which."""
 
     fills: tuple[Fill, ...]
-    pack: Callable[[Sequence[Row], int], Columns] | None
+    pack: Pack | None
+    packing: Packing
     order: tuple[str, ...]
     width: int
     key_slots: tuple[tuple[str, int], ...]
@@ -57,21 +58,14 @@ def plan_of(schema: Schema, limits: Limits) -> Plan:
     is_plain = len(prepared) == 1 and all(allowed is None for _, allowed in closed)
     return Plan(
         fills=fills,
-        pack=_packing(prepared[0], schema.layout[0]) if is_plain else None,
+        pack=prepared[0].pack if is_plain else None,
+        packing=Packing(prepared[0].name, schema.layout[0].dtype, (len(prepared[0].names),)),
         order=tuple(order),
         width=len(schema.features),
         key_slots=tuple((item.name, places[item.name]) for item in schema.keys),
         checks=tuple(_closed(schema, item, allowed) for item, allowed in closed if allowed is not None),
         limits=limits,
     )
-
-
-def _packing(part: Part, block: Block) -> Callable[[Sequence[Row], int], Columns] | None:
-    pack = part.pack
-    if pack is None:
-        return None
-    packing = Packing(part.name, block.dtype, (len(part.names),))
-    return lambda rows, count: Packed(packing, pack(rows), count)
 
 
 def _fill(part: Part, at: int, *, is_alone: bool) -> Fill:
@@ -103,7 +97,7 @@ def call_of_rows(plan: Plan, rows: Sequence[Row], *, is_single: bool) -> Call:
     if count != 1:
         _check_count(plan, count)
     if plan.pack is not None:  # a table of numbers
-        return Call(plan.pack(rows, count), None, {}, (), is_single)
+        return Call(Packed(plan.packing, plan.pack(rows), count), None, {}, (), is_single)
     if not plan.key_slots:
         return _call(plan, Columns({fill.name: fill.from_rows(rows) for fill in plan.fills}), (), is_single=is_single)
     given: tuple[str, ...] = ()
