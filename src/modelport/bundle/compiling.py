@@ -6,17 +6,19 @@ A worker may answer from a form, too: then the library is only loaded for rows t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import cast
 
 from modelport.bundle.model import Model
 from modelport.columns import Columns, concat
 from modelport.errors import LoadError, ModelportError
+from modelport.formats.base import Predictor
+from modelport.formats.keras_native import Standing
 from modelport.formats.lowering.draft import NotLowered
 from modelport.forms.parity import prove
 from modelport.forms.program.compiled import make_ready
-from modelport.forms.program.form import COMPILED, ROW_MS, Form, Predict, bind, open_form
+from modelport.forms.program.form import COMPILED, PART, ROW_MS, Form, Predict, bind, open_form
 from modelport.forms.program.network import is_network, with_threads
 from modelport.forms.program.steps import Program
 from modelport.forms.program.undecided import Undecided
@@ -27,43 +29,47 @@ _TRIAL_ROWS, _TRIAL_ROWS_OF_NETWORKS = 64, 8  # of what is computed at every sta
 
 
 def compile_model(model: Model) -> Form:
-    """Return the model's form, proven against the model itself.
+    """Return the model's form, proven against the model itself; of a model with hooks the form of their network.
 
     Raises: NotLowered with the reason where it has none. Cost: some hundred predictions, with the original's.
     """
-    predictor = model.predictor
+    predictor = model.predictor or model.network
     if predictor is None:
-        raise NotLowered("hooks of its own have a part in the answer")
+        raise NotLowered(PART)
     if not model.is_row_wise:
         raise NotLowered("its rows are not independent of each other")
     lower = getattr(predictor, "lower", None)
     if lower is None:
         raise NotLowered("files of its format have no other form")
     program, ready = _program(cast("Callable[[], Program]", lower))
-    own = predictor.schema
+    own, is_part = predictor.schema, model.predictor is None
+    schema, original = (own, predictor.predict) if is_part else (model.schema, model.predict)
     evidence = prove(predictor.predict, ready, own, program)
     if evidence.problem:
         raise NotLowered(f"its form was not proven: {evidence.problem}")
-    form = bind(ready, model.schema, own)
-    trial, expected = _trial(model, program, form)
+    form = bind(ready, schema, own)
+    trial, expected = _trial(original, trials(schema, program), form, _rows_of_trials(program))
     facts = {"rows_compared": evidence.rows, "largest_difference": evidence.difference, ROW_MS: _row_ms(form, trial)}
-    return Form(model.schema, own, program, trial, expected, facts)
+    return Form(schema, own, program, trial, expected, facts, is_part)
 
 
-def formed(form: Form, load: Callable[[], Model], threads: int | None = None) -> Model:
+def formed(form: Form, load: Callable[[Predictor | None], Model], threads: int | None = None) -> Model:
     """Return a model that answers from a form; ``load`` brings the original where the form leaves rows to it.
 
+    Of a form that stands for the artifact alone, ``load`` makes the model with that in its place.
     ``threads``: of networks.
     Raises: LoadError where the form does not hold.
     """
     predict, original = open_form(replace(form, program=with_threads(form.program, threads or 1))), list[Model]()
+    if form.is_part:
+        return _with_reason(load(Standing(form.own, predict)), PART)
 
     def answer(columns: Columns, outputs: Sequence[str] | None) -> Columns:
         try:
             return predict(columns, outputs)
         except Undecided:
             if not original:
-                original.append(load())
+                original.append(load(None))
             return original[0].predict(columns, outputs)
 
     warm_up = (form.trial.slice(0, 1),)
@@ -72,11 +78,17 @@ def formed(form: Form, load: Callable[[], Model], threads: int | None = None) ->
 
 def adopt(model: Model, threads: int | None = None) -> Model:
     """Return the model answering from its own form, or as it is where it has none. ``threads``: of networks."""
+    if model.predictor is None:
+        return _with_reason(model, PART)
     try:
-        made = formed(compile_model(model), lambda: model, threads)
+        made = formed(compile_model(model), lambda _: model, threads)
     except (NotLowered, LoadError) as reason:
-        return replace(model, details={**model.details, "no_form": str(reason)})
+        return _with_reason(model, str(reason))
     return replace(made, details={**model.details, **made.details}, warm_up=model.warm_up)
+
+
+def _with_reason(model: Model, reason: str) -> Model:
+    return replace(model, details={**model.details, "no_form": reason})
 
 
 def _program(lower: Callable[[], Program]) -> tuple[Program, Predict]:
@@ -93,18 +105,21 @@ def _program(lower: Callable[[], Program]) -> tuple[Program, Predict]:
     return program, ready
 
 
-def _trial(model: Model, program: Program, form: Predict) -> tuple[Columns, Columns]:
-    """Return rows of the model's own layout with the original's answers, which the form must give again whenever it is opened."""
-    most = _TRIAL_ROWS_OF_NETWORKS if is_network(program) else _TRIAL_ROWS
+def _rows_of_trials(program: Program) -> int:
+    return _TRIAL_ROWS_OF_NETWORKS if is_network(program) else _TRIAL_ROWS
+
+
+def _trial(original: Predict, tried: Iterable[Columns], form: Predict, most: int) -> tuple[Columns, Columns]:
+    """Return at most so many of the rows with the original's answers, which the form must give again whenever it is opened."""
     rows: list[Columns] = []
-    for columns in trials(model.schema, program):
+    for columns in tried:
         for at in range(min(columns.rows, most)):
             row = columns.slice(at, at + 1)
             if rows and _shapes(row) != _shapes(rows[0]):
                 break
             try:
                 form(row, None)
-                model.predict(row, None)
+                original(row, None)
             except (Undecided, ModelportError):
                 continue
             rows.append(row)
@@ -115,7 +130,7 @@ def _trial(model: Model, program: Program, form: Predict) -> tuple[Columns, Colu
     if not rows:
         raise NotLowered("no rows were found that both answer")
     together = concat(rows)
-    return together, concat([model.predict(together, None)])
+    return together, concat([original(together, None)])
 
 
 def _row_ms(form: Predict, trial: Columns) -> float:

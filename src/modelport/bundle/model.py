@@ -16,6 +16,7 @@ from modelport.bundle.rows import frame, result
 from modelport.columns import Array, Columns
 from modelport.errors import ManifestError, ModelError, ModelportError, SchemaError, public_reason
 from modelport.formats.base import Options, Predictor
+from modelport.formats.keras_native import NetworkModel
 from modelport.schema import Field, Schema
 
 T = TypeVar("T")
@@ -28,7 +29,8 @@ class Model:
     """A loaded bundle. ``predict`` takes the physical columns of ``schema.layout``; ``warm_up`` holds rows it should take.
 
     ``details``: more facts for ``GET /models``, such as what was repaired in a file of an older library.
-    ``predictor``: what answers alone, None where hooks have a part in it.
+    ``predictor``: what answers alone, None where hooks have a part in it. ``network``: the network that those hooks call, where it is
+    one that we compute.
     """
 
     schema: Schema
@@ -38,12 +40,14 @@ class Model:
     warm_up: tuple[Columns, ...]
     details: Mapping[str, object] = field(default_factory=dict)
     predictor: Predictor | None = None
+    network: Predictor | None = None
 
 
-def load_model(bundle: Bundle, options: Options, *, is_checked: bool = False) -> Model:
+def load_model(bundle: Bundle, options: Options, *, is_checked: bool = False, instead: Predictor | None = None) -> Model:
     """Check the artifact's digest, load it, import the hooks, and join them.
 
     ``is_checked``: the bundle is a snapshot's, whose artifact was compared with the pin when it was copied.
+    ``instead``: what stands for the artifact, which is not read then.
     Raises: UnreadableFile, NeedsTrust, RefusedFile, MissingExtra, ManifestError or LoadError, each saying what to do.
     """
     if not is_checked:
@@ -57,7 +61,7 @@ def load_model(bundle: Bundle, options: Options, *, is_checked: bool = False) ->
     if "load" in bound:
         native = _call(bound["load"], bundle.root)
     elif bundle.artifact is not None:
-        predictor = formats.load(bundle.artifact, options)
+        predictor = formats.load(bundle.artifact, options) if instead is None else instead
         native = predictor.native
     schema = manifest.schema(None if predictor is None else predictor.schema)
     if predictor is not None and not {"preprocess", "predict"} & set(bound):
@@ -72,7 +76,8 @@ def load_model(bundle: Bundle, options: Options, *, is_checked: bool = False) ->
     is_row_wise = predictor is None or predictor.is_row_wise
     notes = getattr(predictor, "notes", ())
     details = {"plan": "shimmed", "repaired": list(notes)} if notes else {}
-    return Model(schema, form, is_row_wise, predict, _warm_up(bundle, schema), details, None if bound else predictor)
+    network = predictor if bound and isinstance(native, NetworkModel) else None
+    return Model(schema, form, is_row_wise, predict, _warm_up(bundle, schema), details, None if bound else predictor, network)
 
 
 def _match(schema: Schema, own: Schema) -> None:

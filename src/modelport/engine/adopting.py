@@ -18,7 +18,7 @@ from modelport.engine.inline import Inline, StartOriginal
 from modelport.engine.pool import Pool
 from modelport.engine.probe import Compiled
 from modelport.errors import LoadError
-from modelport.forms.program.form import load, open_form
+from modelport.forms.program.form import PART, load, open_form
 
 _log = structlog.get_logger(__name__)
 
@@ -63,6 +63,8 @@ class Adopting:
             found = adoption.known
         else:
             found = adoption.keep(found)
+        if _is_part(found):
+            found = Compiled(reason=PART)
         if adoption.isolation == "inline" and not found.data:
             reason = found.reason or "no form was looked for"
             raise LoadError(f"--isolation inline: {reason}; leave the flag out, and worker processes answer")
@@ -123,3 +125,11 @@ class Adopting:
     async def close(self) -> None:
         """End everything."""
         await self._inner.close()
+
+
+def _is_part(found: Compiled) -> bool:
+    """Whether the form stands for the artifact behind hooks, so that only workers can answer with it."""
+    try:
+        return bool(found.data) and load(found.data).is_part
+    except LoadError:
+        return False

@@ -27,7 +27,7 @@ from modelport.engine import core, kernel, sandbox
 from modelport.engine.rehearsal import rehearse
 from modelport.engine.sandbox import Level
 from modelport.errors import LoadError, ModelError, ModelportError, SandboxMissing, public_reason
-from modelport.formats.base import Options
+from modelport.formats.base import Options, Predictor
 from modelport.formats.lowering.draft import NotLowered
 from modelport.forms.program.form import Form, dump, load
 
@@ -98,8 +98,8 @@ def _compile(model: Model, ready: dict[str, object]) -> dict[str, Array] | None:
 
 
 def _model(request: Mapping[str, object], bundle: Bundle) -> Model:
-    def original() -> Model:
-        return load_model(bundle, _options(request), is_checked=bool(request.get("is_snapshot")))
+    def original(instead: Predictor | None = None) -> Model:
+        return load_model(bundle, _options(request), is_checked=bool(request.get("is_snapshot")), instead=instead)
 
     is_probe, threads = bool(request.get("is_probe")), cast("int | None", request.get("threads"))
     if request.get("form") and not is_probe:

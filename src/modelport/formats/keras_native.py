@@ -8,9 +8,10 @@ from typing import cast
 
 import numpy as np
 
-from modelport.columns import Array
+from modelport.columns import Array, Columns
 from modelport.errors import ModelError
 from modelport.forms.keras_onnx.proto import Port
+from modelport.schema import Field, Schema
 
 Answer = Array | list[Array]
 
@@ -75,6 +76,29 @@ class NetworkModel:
         """The shape of the output, rows first as None; a list of them where there are several."""
         shapes = [port.shape for port in self.outputs]
         return shapes[0] if len(shapes) == 1 else shapes
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A predictor that stands for a converted network: a form of it, which answers like the graph from the file."""
+
+    schema: Schema
+    predict: Callable[[Columns, Sequence[str] | None], Columns]
+    form: str = "onnx"
+    is_row_wise: bool = True
+
+    @property
+    def native(self) -> NetworkModel:
+        """What hooks call."""
+        return NetworkModel(_ports(self.schema.features), _ports(self.schema.outputs), self._compute)
+
+    def _compute(self, feed: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
+        found = self.predict(self.schema.pack(feed), outputs)
+        return [found[name] for name in outputs]
+
+
+def _ports(fields: Sequence[Field]) -> tuple[Port, ...]:
+    return tuple(Port(item.name, item.type, (None, *item.shape)) for item in fields)
 
 
 def _array(port: Port, value: object) -> Array:

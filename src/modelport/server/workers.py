@@ -72,13 +72,14 @@ def executor(snapshot: Snapshot, listener: Listener, settings: Settings, staff: 
 
 
 def _is_apart(found: Compiled | None, settings: Settings, staff: Staff) -> bool:
-    """Whether worker processes answer from the form: if told so, and if several answer more than one thread does."""
+    """Whether worker processes answer from the form: if told so, if several answer more than one thread does, if hooks work around it."""
     if settings.isolation != "auto" or found is None:
         return settings.isolation == "process"
     try:
-        return staff.workers > 1 and load(found.data).is_slow
+        form = load(found.data)
     except LoadError:
         return False
+    return form.is_part or (staff.workers > 1 and form.is_slow)
 
 
 def _opened(found: Compiled | None) -> tuple[Form, Predict] | None:
@@ -87,7 +88,7 @@ def _opened(found: Compiled | None) -> tuple[Form, Predict] | None:
         return None
     try:
         form = load(found.data)
-        return form, open_form(form)
+        return None if form.is_part else (form, open_form(form))
     except LoadError:
         return None
 

@@ -21,6 +21,8 @@ COMPILED = "compiled"
 """What ``x-model-form`` says of answers that a form gave."""
 ROW_MS = "row_ms"
 """The fact what a row costs."""
+PART = "hooks of its own have a part in the answer"
+"""Why a model with hooks has no form that answers alone."""
 _SLOW_MS = 1.0
 _TRIAL, _EXPECTED = "trial", "expected"
 
@@ -30,7 +32,8 @@ class Form:
     """A program and what was proven of it.
 
     ``schema`` is the model's, ``own`` the artifact's, whose layout the program reads. ``trial``: rows by ``schema.layout``,
-    ``expected``: what the original answers to them. ``facts``: for ``GET /models``.
+    ``expected``: what the original answers to them. ``facts``: for ``GET /models``. ``is_part``: it stands for the artifact alone,
+    and hooks work around it, so that only a worker can answer with it; ``schema`` is the artifact's then.
     """
 
     schema: Schema
@@ -39,6 +42,7 @@ class Form:
     trial: Columns
     expected: Columns
     facts: Mapping[str, Plain] = field(default_factory=dict)
+    is_part: bool = False
 
     @property
     def is_slow(self) -> bool:
@@ -62,6 +66,7 @@ def dump(form: Form) -> bytes:
         "schema": cast("Plain", form.schema.to_dict()),
         "own": cast("Plain", form.own.to_dict()),
         "facts": dict(form.facts),
+        "is_part": form.is_part,
         "texts": texts,
         "names": names,
     }
@@ -83,6 +88,7 @@ def load(data: bytes | memoryview) -> Form:
             _columns(rows, settings, _TRIAL),
             _columns(rows, settings, _EXPECTED),
             cast("dict[str, Plain]", settings["facts"]),
+            bool(settings["is_part"]),
         )
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, ManifestError) as error:
         raise LoadError(f"the converted form is damaged ({str(error)[:100]}); delete it, and it is made again") from error
