@@ -19,7 +19,6 @@ def document(file: Path, report: Mapping[str, object]) -> str:
 def lines(file: Path, report: Mapping[str, object]) -> str:
     """Return the report as text: what was compared, then both files beside each other."""
     kind = " ".join(str(part) for part in (report["to"], report["precision"] if report["to"] == "onnx" else "") if part)
-    labels = f"{report['label_changes']} changed, {report['ties']} at ties"
     refused = f", {report['refused_rows']} that the original refuses" if report["refused_rows"] else ""
     facts = [
         ("made", kind),
@@ -27,8 +26,11 @@ def lines(file: Path, report: Mapping[str, object]) -> str:
         ("largest difference", _number(report["largest_difference"])),
         ("mean difference", _number(report["mean_difference"])),
         ("tolerance", f"{_number(report['tolerance'])}{' (of the mean)' if report['quantize'] else ''}"),
-        ("labels", labels),
     ]
+    if report["labels"]:
+        facts.append(("labels", f"{report['label_changes']} of {report['labels']} changed, {report['ties']} more at ties"))
+    if report["choice_changes"]:
+        facts.append(("largest probability", f"another one in {report['choice_changes']} rows"))
     if trust := cast("list[str]", report.get("trust") or []):
         facts.append(("needs", f"--trust {some(trust, 5)}"))
     sizes = [size(cast("int", report[name])) for name in ("source_size_bytes", "size_bytes")]

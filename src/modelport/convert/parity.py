@@ -26,7 +26,8 @@ class Comparison:
     """What was seen. Differences are relative where numbers are above 1.
 
     ``refused``: rows that the original takes no more than the converted file. ``labels``: rows with a label, of which
-    ``label_changes`` got another one and ``ties`` could have either. ``where``: the first thing that is too far apart, "" for none.
+    ``label_changes`` got another one and ``ties`` could have either. ``choice_changes``: rows where another of several
+    probabilities is the largest, of networks without labels. ``where``: the first thing that is too far apart, "" for none.
     """
 
     rows: int = 0
@@ -37,6 +38,7 @@ class Comparison:
     labels: int = 0
     label_changes: int = 0
     ties: int = 0
+    choice_changes: int = 0
     where: str = ""
 
     @property
@@ -51,8 +53,10 @@ class Comparison:
             "refused_rows": self.refused,
             "largest_difference": self.largest,
             "mean_difference": self.mean,
+            "labels": self.labels,
             "label_changes": self.label_changes,
             "ties": self.ties,
+            "choice_changes": self.choice_changes,
         }
 
 
@@ -141,8 +145,15 @@ def _numbers(seen: Comparison, have: Array, wanted: Array, name: str) -> None:
     seen.numbers += apart.size
     seen.total += float(apart.sum())
     seen.largest = max(seen.largest, float(apart.max(initial=0.0)))
+    if name not in _SCORES and before.ndim == 2 and before.shape[1] > 1 and _are_shares(before):
+        seen.choice_changes += int((there.argmax(axis=1) != before.argmax(axis=1)).sum())
     if np.isinf(apart).any():
         seen.where = seen.where or f"{name} is no number where the original's is one"
+
+
+def _are_shares(values: Floats) -> bool:
+    """Whether each row holds probabilities of classes: none negative, one in all."""
+    return bool((values >= 0).all() and (np.abs(values.sum(axis=1) - 1.0) < 1e-3).all())
 
 
 def _margin(answer: Columns) -> Floats | None:

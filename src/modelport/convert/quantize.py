@@ -30,7 +30,8 @@ def quantized(name: str, candidate: Candidate) -> Candidate:
     made = {operator for _, operator in found.operators - before}
     if not any(mark in operator for operator in made for mark in _MARKS):
         raise NotConvertible(f"{name}: no step of the graph has a form in int8, so that nothing would be smaller; leave out --quantize")
-    return Candidate(data, "int8", replace(facts, quantized="int8"))
+    said = f"weights in int8, from the file of sha256 {facts.source}"
+    return Candidate(data, "int8", replace(facts, quantized="int8", schema=replace(facts.schema, description=said)))
 
 
 def _written(name: str, model: bytes) -> bytes:
