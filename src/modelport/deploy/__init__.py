@@ -15,4 +15,8 @@ class Target:
     summary: str
 
 
-TARGETS: dict[str, Target] = {}
+_ALL = ("deploy", "status", "logs", "rollback", "destroy")
+
+TARGETS: dict[str, Target] = {
+    "k8s": Target("modelport.cli.targets.k8s", _ALL, "deploy", "A Kubernetes cluster, 1.30 or newer."),
+}

@@ -67,15 +67,13 @@ class Service:
     drain_s: int = 30
 
     def __post_init__(self) -> None:
-        if not _LABEL.fullmatch(self.name):
-            raise UsageError(
-                f"a service is named by 1 to {NAME_CHARACTERS} of a-z, 0-9 and -, from a letter to a letter or digit, "
-                f'found "{self.name[:80]}"; give one with --name'
-            )
+        check_name(self.name)
         check_reference(self.image)
         check_size(self.size)
         check_scale(self.scale)
         check_environment(self.environment)
+        if not 0 <= self.drain_s <= 3600:
+            raise UsageError(f"--drain must be 0 to 3600 seconds, found {self.drain_s}")
 
 
 def label_of(name: str) -> str:
@@ -84,6 +82,16 @@ def label_of(name: str) -> str:
     if not plain or not plain[0].isalpha():
         plain = f"m-{plain}"
     return plain[:NAME_CHARACTERS].rstrip("-")
+
+
+def check_name(name: str) -> str:
+    """Return the name of a service. Raises: UsageError if it is none."""
+    if not _LABEL.fullmatch(name):
+        raise UsageError(
+            f"a service is named by 1 to {NAME_CHARACTERS} of a-z, 0-9 and -, from a letter to a letter or digit, "
+            f'found "{name[:80]}"; give one with --name'
+        )
+    return name
 
 
 def check_reference(image: str) -> None:

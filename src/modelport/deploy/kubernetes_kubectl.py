@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import TypeAlias, cast
 
-from modelport.deploy.base import Service
 from modelport.deploy.kubernetes import OLDEST, check_namespace
 from modelport.errors import TargetRefused, UsageError
 
@@ -30,10 +29,10 @@ _CURES = (
 )  # fmt: skip
 
 
-class Say(Protocol):
-    """Whom progress is told."""
-
-    def __call__(self, text: str) -> None: ...
+Facts: TypeAlias = Mapping[str, object]
+"""An object of the cluster, as it tells it."""
+Say: TypeAlias = Callable[[str], None]
+"""Whom progress is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +94,27 @@ def run(cluster: Cluster, *arguments: str, stdin: str | None = None) -> str:
     return done.out
 
 
-def get(cluster: Cluster, *arguments: str) -> Mapping[str, object]:
+def get(cluster: Cluster, *arguments: str) -> Facts:
     """Return what ``kubectl get`` finds, as data; empty for nothing. Raises: TargetRefused."""
     text = run(cluster, "get", "--output=json", "--ignore-not-found", *arguments)
-    return cast("Mapping[str, object]", json.loads(text)) if text.strip() else {}
+    return cast("Facts", json.loads(text)) if text.strip() else {}
 
 
-def items(found: Mapping[str, object]) -> Sequence[Mapping[str, object]]:
+def items(found: Facts) -> Sequence[Facts]:
     """Return the objects of a list that ``get`` found."""
-    return cast("Sequence[Mapping[str, object]]", found.get("items") or [])
+    return cast("Sequence[Facts]", found.get("items") or [])
+
+
+def part(facts: Facts, *path: str) -> Facts:
+    """Return what lies at a path of keys; empty where nothing does."""
+    for key in path:
+        facts = cast("Facts", facts.get(key) or {})
+    return facts
+
+
+def parts(facts: Facts, *path: str) -> Sequence[Facts]:
+    """Return the list at a path of keys; empty where nothing does."""
+    return cast("Sequence[Facts]", part(facts, *path[:-1]).get(path[-1]) or [])
 
 
 def missing(cluster: Cluster) -> UsageError:
@@ -137,8 +148,3 @@ def check_version(cluster: Cluster) -> str:
             "without which a rollout loses requests); update the cluster, or name another one with --context"
         )
     return str(version["gitVersion"])
-
-
-def said_by(cluster: Cluster, service: Service) -> str:
-    """Return what to type for the service's state."""
-    return f"modelport status k8s {service.name}{cluster.said}"
