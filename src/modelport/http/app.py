@@ -50,8 +50,7 @@ class App:
         self._models = models
         self._clock = clock
         self._keys = Keys(limits.api_keys)
-        self._numbers = count(1)
-        self._prefix = os.urandom(4).hex().encode() + b"-"
+        self._ids = map((os.urandom(4).hex().encode() + b"-%x").__mod__, count(1))
         self._state = FrontState(engines=tuple, connections=lambda: len(self.connections))
         self.peers: Peers | None = None
         self._other = self._state.tally("other")
@@ -79,7 +78,7 @@ class App:
         """Answer a request, now or later, exactly once."""
         head = request.head
         if head is not None and head.start is not None and not self.is_draining:  # all that the head can say was looked at before
-            request.id = b"%b%x" % (self._prefix, next(self._numbers))
+            request.id = next(self._ids)
             head.start(request)
             return
         began_s = self._clock()
@@ -87,7 +86,7 @@ class App:
         if given is not None and _ID.fullmatch(given):
             request.id = given
         else:
-            request.id = b"%b%x" % (self._prefix, next(self._numbers))
+            request.id = next(self._ids)
         if self._logs_access:
             request.sink = Logged(request.sink, self._clock, began_s)
         tally = self._other
@@ -115,7 +114,7 @@ class App:
 
     def refuse(self, request: Request, error: ModelportError) -> None:
         """Answer a request with an error, whatever it was."""
-        request.id = request.id or b"%b%x" % (self._prefix, next(self._numbers))
+        request.id = request.id or next(self._ids)
         answer = failure(error)
         self._other.count(answer.status, error.code)
         request.sink.answer(request, render(answer, request, 0.0))

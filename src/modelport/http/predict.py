@@ -53,19 +53,12 @@ class Predictions:
         self._head = b""
 
     def prepare(self, headers: Mapping[bytes, bytes]) -> Callable[[Request], None] | None:
-        """Return what starts a request with these headers without a look at them; None if they have to be looked at."""
+        """Return what starts a request with these headers, if they say nothing but JSON, without coding or time limit of its own."""
         is_plain = _LOOKED_AT.isdisjoint(headers) and headers.get(b"content-type", _JSON) == _JSON
-        return self.start_plain if is_plain else None
+        return self.start if is_plain else None
 
     def start(self, request: Request) -> None:
         """Decode a request and queue it; its answer follows. A refusal is answered at once."""
-        self._start(request, is_plain=False)
-
-    def start_plain(self, request: Request) -> None:
-        """Start a request of JSON in no content coding, with the usual time limit."""
-        self._start(request, is_plain=True)
-
-    def _start(self, request: Request, *, is_plain: bool) -> None:
         began_s = self._clock()
         engine = self._engine
         try:
@@ -74,7 +67,8 @@ class Predictions:
             codec, loop = self._codec, self._loop
             if codec is None or loop is None:
                 raise NotReady(f'the model "{engine.name}" is not ready; try again shortly', retry_after_s=1)
-            if is_plain:
+            head = request.head
+            if head is not None and head.start is not None:  # it is plain JSON, as ``prepare`` saw
                 call, timeout_s = codec.decode(request.body, None), self._limits.timeout_s
             else:
                 call, timeout_s = self._read(request, codec)
