@@ -14,6 +14,7 @@ from modelport.errors import TargetRefused, UsageError
 
 _REQUEST_S, _COMMAND_S = 30, 300
 _WORDS_CHARACTERS = 600
+_ASIDE = re.compile(r"Warning:|[EWI]\d{4} ")  # klog's lines repeat what the last one says
 # What kubectl and the API server are known to say, and what to do then. The first that fits counts.
 _CURES = (
     (r"context \S+ does not exist|no context exists", "name one that `kubectl config get-contexts` lists with --context"),
@@ -127,8 +128,9 @@ def missing(cluster: Cluster) -> UsageError:
 
 def refused(arguments: Sequence[str], words: str) -> TargetRefused:
     """Return the sentence for what kubectl refused, with its own words."""
-    said = " ".join(line.strip() for line in words.strip().splitlines() if not line.startswith("Warning:"))
-    said = re.sub(r"^error: ", "", said)
+    told = [line.strip() for line in words.strip().splitlines()]
+    said = " ".join(line for line in told if not _ASIDE.match(line)) or " ".join(told)
+    said = re.sub(r"^(?:error: |Error from server )", "", said)
     shown = said if len(said) <= _WORDS_CHARACTERS else said[: _WORDS_CHARACTERS - 1] + "…"
     cure = next((cure for pattern, cure in _CURES if re.search(pattern, said)), "see what it says, and kubectl's own log with -v=6")
     return TargetRefused(f"kubectl {arguments[0]}: {shown or 'it failed without a word'}; {cure}")

@@ -54,7 +54,7 @@ def deploy(file: Path, image: str | None, context: str | None, **given: object) 
     from modelport.deploy.kubernetes_words import cautions, needs, written
 
     own = _options(given)
-    described = service(file, image or "", cast("tuple[str, ...]", given["trust"]), **given)
+    described = service(file, image or "", cast("tuple[str, ...]", given.pop("trust")), **given)
     folder = cast("Path | None", given["emit"])
     if folder is not None:
         _say(written(folder, emit(render(described, own), folder)))
