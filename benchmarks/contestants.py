@@ -7,7 +7,7 @@ batches are measured at three limits and its best counts.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -16,8 +16,10 @@ HOME = Path(os.environ.get("MODELPORT_BENCH_HOME", ROOT / ".cache" / "bench"))
 MODELS = HOME / "models"
 EXAMPLE = ROOT / "examples" / "sentiment"
 GRAPH = MODELS / "sentiment" / "sentiment.onnx"
-PATHS = {"sentiment": "/sentiment"}
 BULK = "tabular, 100 rows"
+TEXTS = "sentiment, 16 texts"
+PATHS = {"sentiment": "/sentiment", TEXTS: "/sentiment"}
+ONE_CORE, BOTH_CORES = "0", "0,1"
 
 
 def python(name: str) -> str:
@@ -27,12 +29,12 @@ def python(name: str) -> str:
 
 def file_of(workload: str) -> Path:
     """Return what is served: the saved model, or the example's folder."""
-    return EXAMPLE if workload == "sentiment" else MODELS / workload.split(",")[0] / "best_model.pkl"
+    return EXAMPLE if workload in PATHS else MODELS / workload.split(",")[0] / "best_model.pkl"
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """One server on one workload. ``tolerance``: how far a probability may be off, which float32 graphs are."""
+    """One server on one workload. ``tolerance``: how far a probability may be off, which float32 graphs are. ``cores``: as taskset's."""
 
     name: str
     workload: str
@@ -40,6 +42,7 @@ class Contestant:
     command: tuple[str, ...]
     env: dict[str, str] = field(default_factory=dict)
     tolerance: float = 1e-9
+    cores: str = ONE_CORE
 
     @property
     def path(self) -> str:
@@ -55,8 +58,14 @@ def modelport(workload: str, connections: tuple[int, ...], *flags: str) -> Conte
     """Return modelport as its users run it, with checks, metrics and limits on."""
     exe = str(HOME / "modelport" / "bin" / "modelport")
     name = "modelport" + ("" if not flags else f" {' '.join(flags)}")
-    line = (exe, "serve", str(file_of(workload)), "--host", "127.0.0.1", "--port", "{port}", "--workers", "1", *flags)
+    workers = () if "--workers" in flags else ("--workers", "1")
+    line = (exe, "serve", str(file_of(workload)), "--host", "127.0.0.1", "--port", "{port}", *workers, *flags)
     return Contestant(name, workload, connections, line)
+
+
+def on_both(contestant: Contestant) -> Contestant:
+    """Return it with both cores, one of which wrk uses as well."""
+    return replace(contestant, name=f"{contestant.name} (both cores)", cores=BOTH_CORES)
 
 
 def flask(workload: str, connections: tuple[int, ...]) -> Contestant:
@@ -109,3 +118,19 @@ CURVE = (
     flask("tabular", STEPS[:5]),
 )
 """Latency against load."""
+
+TWO_CORES = (
+    modelport(TEXTS, (16,)),
+    on_both(modelport(TEXTS, (16,), "--workers", "2")),
+    on_both(modelport(TEXTS, (16,), "--workers", "2", "--fronts", "2")),
+    modelport("sentiment", (64,)),
+    on_both(modelport("sentiment", (64,), "--workers", "2")),
+    on_both(modelport("sentiment", (64,), "--workers", "2", "--fronts", "2")),
+    modelport("forest", (64,)),
+    on_both(modelport("forest", (64,))),
+    on_both(modelport("forest", (64,), "--workers", "2", "--fronts", "2")),
+    modelport("tabular", (64,)),
+    on_both(modelport("tabular", (64,))),
+    on_both(modelport("tabular", (64,), "--workers", "2", "--fronts", "2")),
+)
+"""What a second core brings: the first of each workload has one core to itself, the others have both, beside wrk."""

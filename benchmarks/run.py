@@ -2,6 +2,7 @@
 
     python benchmarks/run.py                          # 5 rounds of 3 seconds, about 20 minutes
     python benchmarks/run.py --seconds 2 --rounds 1 --workload tabular   # a look
+    python benchmarks/run.py --two-cores              # what a second core brings
 
 Prints one table, writes every sample to benchmarks/results/. README.md beside this file says what each figure is.
 """
@@ -22,7 +23,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from contestants import CONTESTANTS, CURVE, EXAMPLE, GRAPH, MODELS, Contestant, python
+from contestants import CONTESTANTS, CURVE, EXAMPLE, GRAPH, MODELS, TEXTS, TWO_CORES, Contestant, python
 from load import Sample, quietest
 from servers import Server, post
 
@@ -49,7 +50,7 @@ class Row:
 def right(contestant: Contestant, body: bytes, expected: list[dict[str, object]]) -> bool:
     """Compare an answer with the library's own: labels and scores equal, probabilities within the contestant's tolerance."""
     records = json.loads(body)
-    if contestant.workload == "sentiment":
+    if contestant.path == "/sentiment":
         return bool(records == expected)
     return len(records) == len(expected) and all(
         _near(record, wanted, contestant.tolerance) for record, wanted in zip(records, expected, strict=True)
@@ -80,7 +81,7 @@ def measure(contestant: Contestant, cases: list[dict[str, object]], port: int, l
     bodies = [str(case["body"]) for case in cases]
     env = {"XDG_CACHE_HOME": str(logs / "cache"), "TF_CPP_MIN_LOG_LEVEL": "3", **contestant.env}
     log = logs / f"{contestant.name}-{contestant.workload}.log".replace("/", "-")
-    server = Server(contestant.line(port), port, log=log, env=env)
+    server = Server(contestant.line(port), port, log=log, env=env, cores=contestant.cores)
     try:
         cold_s, _ = server.first_answer(contestant.path, bodies[0].encode())
         validate(server, contestant, cases)
@@ -145,6 +146,32 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
+def gains(rows: list[Row]) -> str:
+    """Say what each row has of the first of its workload: requests a second, and CPU time a request; medians of ratios within a round."""
+    lines = ["| workload | server | x requests/s | x CPU a request |", "| --- | --- | --- | --- |"]
+    for workload, name in dict.fromkeys((row.workload, row.name) for row in rows):
+        ratios = []
+        for no in {row.round for row in rows}:
+            first, *_ = here = [row for row in rows if (row.round, row.workload) == (no, workload)]
+            mine = next(row for row in here if row.name == name).sample
+            ratios.append((mine.requests_per_s / first.sample.requests_per_s, mine.cpu_s_per_1000 / first.sample.cpu_s_per_1000))
+        speed, cost = (statistics.median(ratio[at] for ratio in ratios) for at in (0, 1))
+        lines.append(f"| {workload} | {name} | {speed:.2f} | {cost:.2f} |")
+    return "\n".join(lines)
+
+
+def joined(cases: list[dict[str, object]], count: int) -> list[dict[str, object]]:
+    """Make requests of so many texts of those of one."""
+    made = []
+    for start in range(0, len(cases) - count + 1, count):
+        some = cases[start : start + count]
+        bodies = [json.loads(str(case["body"])) for case in some]
+        body = {name: [value for each in bodies for value in each[name]] for name in bodies[0]}
+        answers = [record for case in some for record in case["answer"]]  # type: ignore[attr-defined]
+        made.append({"body": json.dumps(body), "answer": answers})
+    return made
+
+
 def machine() -> dict[str, object]:
     """Say what the figures were taken on."""
     with Path("/proc/cpuinfo").open() as lines:
@@ -169,6 +196,7 @@ def prepare() -> dict[str, list[dict[str, object]]]:
         subprocess.run([python("flask"), HERE / "models.py", MODELS], check=True, env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"})
         subprocess.run([python("modelport"), HERE / "graph.py", EXAMPLE / "best_model.hdf5", GRAPH], check=True)
     found: dict[str, list[dict[str, object]]] = json.loads(cases.read_text(encoding="utf-8"))
+    found[TEXTS] = joined(found["sentiment"], 16)
     return found
 
 
@@ -179,12 +207,17 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=3, help="length of one load (default 3)")
     parser.add_argument("--port", type=int, default=18700, help="first of the ports used (default 18700)")
     parser.add_argument(
-        "--workload", action="append", choices=list(dict.fromkeys(c.workload for c in CONTESTANTS)), help="this one only; may be repeated"
+        "--workload",
+        action="append",
+        choices=list(dict.fromkeys(c.workload for c in CONTESTANTS + TWO_CORES)),
+        help="this one only; may be repeated",
     )
     parser.add_argument("--curve", action="store_true", help="latency against load on the tabular workload instead, for picture.py")
+    parser.add_argument("--two-cores", action="store_true", help="what a second core brings, with workers and fronts on both")
     options = parser.parse_args()
     cases = prepare()
-    chosen = list(CURVE) if options.curve else [c for c in CONTESTANTS if options.workload is None or c.workload in options.workload]
+    contestants = CURVE if options.curve else TWO_CORES if options.two_cores else CONTESTANTS
+    chosen = [c for c in contestants if options.workload is None or c.workload in options.workload]
     logs = Path(tempfile.mkdtemp(prefix="modelport-bench-"))
     rows: list[Row] = []
     print(f"load average {os.getloadavg()[0]:.2f}; logs in {logs}", file=sys.stderr)
@@ -198,6 +231,8 @@ def main() -> None:
                 f"round {round_no + 1}: {contestant.workload} {contestant.name}: {shown}, exit code {found[0].exit_code}", file=sys.stderr
             )
     print(table(rows))
+    if options.two_cores:
+        print(gains(rows))
     results = HERE / "results"
     results.mkdir(exist_ok=True)
     out = results / f"{datetime.datetime.now(datetime.UTC):%Y%m%d-%H%M%S}.json"

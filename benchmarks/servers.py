@@ -12,7 +12,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-SERVER_CORE = "0"
 _TICK = os.sysconf("SC_CLK_TCK")
 _KEPT = ("PATH", "HOME", "LANG", "TMPDIR")
 
@@ -102,9 +101,9 @@ def post(port: int, path: str, body: bytes) -> bytes:
 
 
 class Server:
-    """A server process in a session of its own, on its core only."""
+    """A server process in a session of its own, on its cores only."""
 
-    def __init__(self, command: list[str], port: int, *, log: Path, env: dict[str, str]) -> None:
+    def __init__(self, command: list[str], port: int, *, log: Path, env: dict[str, str], cores: str = "0") -> None:
         refuse_taken(port)
         self.port = port
         self.log = log
@@ -113,7 +112,7 @@ class Server:
         with log.open("ab") as output:
             self.began = time.perf_counter()
             self.process = subprocess.Popen(
-                ["taskset", "-c", SERVER_CORE, *command],
+                ["taskset", "-c", cores, *command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
