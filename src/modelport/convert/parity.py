@@ -162,8 +162,8 @@ def _margin(answer: Columns) -> Floats | None:
     if name is None or "label" not in answer:
         return None
     scores = answer[name].astype(np.float64)
-    if scores.ndim == 1:
-        return np.abs(scores)
+    if name != "probabilities" and scores.size == len(scores):  # a decision between two
+        return np.abs(scores.reshape(-1))
     if scores.ndim != 2 or scores.shape[1] < 2:
         return None
     ranked = np.partition(scores, scores.shape[1] - 2, axis=1)

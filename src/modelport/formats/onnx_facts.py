@@ -168,7 +168,7 @@ def finish(item: Field) -> Callable[[object], Array]:
 
     def make(value: object) -> Array:
         array = np.asarray(value, item.dtype)
-        if not lengths and array.shape[1:] == (2,):
+        if lengths in ((), (1,)) and array.shape[1:] == (2,):
             array = array[:, 1]
         return array.reshape(len(array), *lengths) if array.ndim != 1 + len(lengths) else array
 
