@@ -102,7 +102,8 @@ class Manifest:
         outputs = self.outputs or (artifact.outputs if artifact and not has_own_answer else ())
         classes = self.classes or (artifact.classes if artifact and not has_own_answer else ())
         is_named = artifact is None or artifact.is_named or [item.name for item in inputs] != [item.name for item in artifact.inputs]
-        return Schema(inputs, outputs, task, classes, is_named=is_named, description=self.description)
+        description = self.description or (artifact.description if artifact else "")
+        return Schema(inputs, outputs, task, classes, is_named=is_named, description=description)
 
 
 def name_from(path: Path) -> str:

@@ -115,8 +115,6 @@ def _asking(data: Data | None) -> Callable[[Schema], Columns | None]:
             return None
         body, known = (data.body, None) if data.label is None else without(data.body, data.form, data.label)
         columns = read(body, "json" if data.label and data.form == "jsonl" else data.form, schema).columns
-        if not columns.rows:
-            raise UsageError("--data holds no rows; give some that the model is used with")
         return columns if known is None else Columns({**columns, KNOWN: known})
 
     return ask
