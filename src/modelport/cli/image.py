@@ -95,7 +95,7 @@ def _access(username: object, *, is_password_read: bool, is_insecure: bool) -> A
         raise UsageError("--username and --password-stdin go together; give both, or neither for the login that docker or podman keep")
     if username is None:
         return Access(None, is_insecure)
-    password = click.get_text_stream("stdin").read().rstrip("\r\n")
+    password = sys.stdin.read().rstrip("\r\n")
     if not password:
         raise UsageError("--password-stdin: standard input holds no password; pipe it in")
     return Access(Credentials(str(username), password), is_insecure)
