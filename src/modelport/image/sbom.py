@@ -1,7 +1,7 @@
 """What is in an image, and how it was made, in the formats that scanners read: CycloneDX, and in-toto with SLSA's provenance.
 
-Both follow from the plan alone, so that the same image has the same documents. The bill of materials names the model, but not the
-digest of its file, which a label and the provenance hold: so a retrained model changes neither it nor the layer that it lies in.
+Both follow from the plan alone, so that the same image has the same documents. The bill of materials names the model, but not its
+version and digest, which labels and the provenance hold: so a retrained model changes neither it nor the layer that it lies in.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ def bill(plan: Plan) -> bytes:
             "type": "machine-learning-model",
             "bom-ref": "model",
             "name": plan.model,
-            "version": plan.version,
         }
     )
     components.append(
@@ -44,7 +43,7 @@ def bill(plan: Plan) -> bytes:
         "specVersion": "1.5",
         "version": 1,
         "metadata": {
-            "component": {"type": "application", "bom-ref": "image", "name": plan.model, "version": plan.version},
+            "component": {"type": "application", "bom-ref": "image", "name": plan.model},
             "properties": [{"name": "modelport:platform", "value": plan.platform}, {"name": "modelport:python", "value": plan.python.text}],
         },
         "components": components,
