@@ -17,7 +17,7 @@ import uvloop
 
 from modelport.columns import Columns
 from modelport.engine import pool as pools
-from modelport.engine.batcher import BatchLimits
+from modelport.engine.batcher import Batch, BatchLimits, Ticket
 from modelport.engine.engine import Engine
 from modelport.engine.executor import Identity
 from modelport.engine.pool import Pool, PoolSettings
@@ -108,6 +108,49 @@ def test_one_row_that_raises_fails_alone_and_its_message_names_no_path(make_bund
         assert engine.measures().worker_restarts == 0
 
     run(make_bundle(), test)
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+@pytest.mark.parametrize(("light_s", "batches"), [(float("inf"), [4, 5]), (0.0, [4, 1, 4])], ids=["light", "not light"])
+def test_who_is_answered_by_a_light_batch_and_asks_again_goes_with_who_waited_meanwhile(make_bundle, monkeypatch, loop, light_s, batches):
+    """Else two groups would go back and forth for ever, each with half of the requests."""
+    monkeypatch.setattr(pools, "_LIGHT_S", light_s)
+    rows: list[int] = []
+
+    async def test(engine: Engine, pool: Pool) -> None:
+        given = pool.run
+        fifth: asyncio.Future[Ticket] = asyncio.get_running_loop().create_future()
+
+        def run_noted(batch: Batch) -> None:
+            rows.append(batch.rows)
+            given(batch)
+            if len(rows) == 1:  # before the answer can be there
+                engine.submit(Ticket(Columns({"x": np.array([500.0])}), None, {}, None, fifth.set_result))
+
+        monkeypatch.setattr(pool, "run", run_noted)
+
+        async def twice(value: float) -> object:
+            return [await ask(engine, value), await ask(engine, value + 1)]
+
+        four = [asyncio.ensure_future(twice(n)) for n in (100, 200, 300, 400)]
+        assert await asyncio.gather(*four) == [[[2 * n + 1], [2 * n + 3]] for n in (100, 200, 300, 400)]
+        assert (await fifth).result["y"].tolist() == [1001]
+        assert rows == batches
+
+    run(make_bundle(), test, loop=loop)
+
+
+def test_several_workers_hold_back_once_and_lose_nobody(make_bundle, monkeypatch):
+    monkeypatch.setattr(pools, "_LIGHT_S", float("inf"))
+
+    async def test(engine: Engine, _pool: Pool) -> None:
+        async def client(number: int) -> list[object]:
+            return [await ask(engine, number * 1000 + at + 100) for at in range(20)]
+
+        found = await asyncio.gather(*map(client, range(9)))
+        assert found == [[[2 * (number * 1000 + at + 100) + 1] for at in range(20)] for number in range(9)]
+
+    run(make_bundle(), test, workers=3, limits=BatchLimits(max_rows=3))
 
 
 MATRIX = """

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import cast
 
 import structlog
@@ -29,6 +30,7 @@ _log = structlog.get_logger(__name__)
 _FIRST_BACKOFF_S = 0.1
 _LAST_BACKOFF_S = 30.0
 _PATIENCE_FAILURES = 3
+_LIGHT_S = 0.5e-3  # less than what the front takes to read the requests of a turn and to write their answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +63,15 @@ class Pool:
         self._ready: asyncio.Future[Description] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._failures = 0
-        self._is_closing = False
+        self._is_closing = self._is_holding = False
         self._folder: PrivateFolder | None = None
         self.compiled = Compiled()
         self.restarts = 0
 
     @property
     def is_free(self) -> bool:
-        """Whether a worker waits for a batch."""
-        return bool(self._free)
+        """Whether a worker waits for a batch, and none of a light one is held back for company."""
+        return bool(self._free) and not self._is_holding
 
     @property
     def is_alive(self) -> bool:
@@ -268,10 +270,24 @@ class Pool:
             return
         self._free.append(worker)
         self._failures = 0
+        if predict_s < _LIGHT_S and len(batch.tickets) > 1 and not self._is_holding:
+            self._hold(turns=1)
         if error is not None:
             self._listener.failed(batch, rebuild(error), predict_s)
         else:
             self._listener.answered(batch, Columns({}) if columns is None else columns, predict_s)
+
+    def _hold(self, *, turns: int) -> None:
+        """Take no batch before the loop has looked once for new requests.
+
+        Those who are answered now ask again in a moment. Without this they go in two groups that never meet, the one computed while
+        the other is answered: twice the batches for the same requests, and where a batch is light, handing it over is the larger part.
+        """
+        self._is_holding = turns >= 0
+        if self._is_holding:  # what is called soon comes before the sockets are looked at, what is called soon from there comes after
+            asyncio.get_running_loop().call_soon(partial(self._hold, turns=turns - 1))
+        else:
+            self._listener.freed()
 
 
 def _retrieve(ready: asyncio.Future[Description]) -> None:
