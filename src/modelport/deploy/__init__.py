@@ -18,5 +18,6 @@ class Target:
 _ALL = ("deploy", "status", "logs", "rollback", "destroy")
 
 TARGETS: dict[str, Target] = {
+    "ecs": Target("modelport.cli.targets.ecs", _ALL, "aws", "AWS: ECS on Fargate behind a load balancer."),
     "k8s": Target("modelport.cli.targets.k8s", _ALL, "deploy", "A Kubernetes cluster, 1.30 or newer."),
 }

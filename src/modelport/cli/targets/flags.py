@@ -60,13 +60,13 @@ def service(file: Path, image: str, trust: Sequence[str], **asked: object) -> Se
     return describe(file, Options(frozenset(trust)), given)
 
 
-def variables(given: object) -> dict[str, str]:
+def variables(given: object, flag: str = "--set") -> dict[str, str]:
     """Return ``NAME=VALUE`` texts as a dict. Raises: UsageError for one without "="."""
     found = {}
     for text in given if isinstance(given, list | tuple) else ():
         name, is_there, value = str(text).partition("=")
         if not is_there:
-            raise UsageError(f'--set must be NAME=VALUE, found "{str(text)[:80]}"')
+            raise UsageError(f'{flag} must be NAME=VALUE, found "{str(text)[:80]}"')
         found[name] = value
     return found
 

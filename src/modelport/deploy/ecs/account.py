@@ -8,14 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol, TypeVar
 
-import boto3
-import botocore.exceptions
 import msgspec
-from botocore.config import Config
 
 from modelport import __version__
 from modelport.deploy.ecs import refusals
-from modelport.errors import TargetRefused
+from modelport.errors import MissingExtra, TargetRefused
+
+try:
+    import boto3
+    import botocore.exceptions
+    from botocore.config import Config
+except ModuleNotFoundError as missing:
+    raise MissingExtra(f"the target ecs needs {missing.name}, which is not installed; run: pip install 'modelport[aws]'") from missing
 
 T = TypeVar("T")
 

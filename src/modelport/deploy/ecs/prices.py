@@ -71,12 +71,13 @@ def estimate(region: str, pair: Pair, scale: Scale, options: Options) -> Estimat
     outside = 0 if options.network.is_internal else max(2, len(options.network.balancer))
     balancer = prices.balancer + outside * _ADDRESS_HOUR
     least, most = ((balancer + count * (replica + address)) * HOURS for count in (scale.minimum, scale.maximum))
+    each = (replica + address) * HOURS
     cores, gigabytes = f"{pair.cpu_units / 1024:g}", f"{pair.memory_mib / 1024:g}"
-    with_address = ", with its public address" if address else ""
+    with_address = ", public address" if address else ""
     with_addresses = f" with {outside} public addresses" if outside else ""
     unit = "for each capacity unit in use (25 new connections/s, 3,000 open ones or 1 GB/h)"
     lines = [
-        f"replica: {(replica + address) * HOURS:.2f} ({cores} cores, {gigabytes} GB{with_address}), {scale.minimum} to {scale.maximum} of them",
+        f"replicas: {scale.minimum} to {scale.maximum}, each {each:.2f} ({cores} vCPU, {gigabytes} GB{with_address})",
         f"load balancer: {balancer * HOURS:.2f}{with_addresses}, and {prices.unit * HOURS:.2f} {unit}",
         f"logs: {prices.logs:.2f} for each GB written; not in the sum, nor are traffic, the image's storage (0.10 a GB) and NAT gateways",
     ]
