@@ -79,13 +79,15 @@ async def convert(task: Task, order: Order, ask: Ask) -> Answer:
         worker = await Worker.spawn(_command(task, folder), ear)
         try:
             async with asyncio.timeout(task.limit_s):
-                return await _talk(worker, ear, (task, order), ask)
+                answer = await _talk(worker, ear, (task, order), ask)
+            await worker.stop()
+            return answer
         except TimeoutError:
             raise LoadError(
                 f"the model was not converted within {task.limit_s:.0f} s; give it longer with MODELPORT_LOAD_TIMEOUT, or fewer rows"
             ) from None
         finally:
-            worker.kill()  # there is nothing in it to keep
+            worker.kill()  # where it was left in the middle
             await worker.stop()
     except OSError as error:
         raise LoadError(f"the process that converts could not be started ({error.strerror}); free some memory") from error
