@@ -9,7 +9,7 @@ import socket
 import sys
 
 from modelport.engine.kernel import die_with_parent
-from modelport.server.single import import_numpy
+from modelport.server.single import import_numpy, import_structlog
 
 
 def main(fd: int) -> int:
@@ -18,6 +18,7 @@ def main(fd: int) -> int:
     sock = socket.socket(fileno=fd)
     sock.set_inheritable(False)  # a worker that had it would keep the supervisor from seeing this process end
     import_numpy()
+    import_structlog()
     from modelport.server.channel import receive_order
     from modelport.server.link import sit
 
