@@ -49,6 +49,24 @@ def load(folder):
 def predict(model, frame):
     return frame.rename(columns={"a": "y"})
 """
+SLOW = """
+import fcntl
+import os
+
+def load(folder):
+    with open(NOTES, "a+") as notes:
+        notes.write(f"{os.getpid()}\\n")
+        notes.flush()
+        notes.seek(0)
+        count = len(notes.read().split())
+    if count > 2:
+        with open(GATE, "rb") as gate:
+            fcntl.flock(gate, fcntl.LOCK_SH)
+    return object()
+
+def predict(model, frame):
+    return frame.rename(columns={"a": "y"})
+"""
 MANIFEST = """
 format = 1
 [hooks]
@@ -453,6 +471,37 @@ def test_a_version_is_tried_once_for_all_fronts(serve, tmp_path: Path) -> None:
     server = serve(folder, "--fronts", "2", "--workers", "2", "--sandbox", "off", env={"XDG_CACHE_HOME": str(tmp_path / "cache")})
     assert server.request("/predict", {"a": 1})[0] == 200
     assert len((tmp_path / "notes").read_text().split()) == 3
+
+
+def test_a_front_that_loads_takes_no_connections_from_one_that_answers(
+    command: Path, tmp_path: Path, connect: Connect, unused_port: int
+) -> None:
+    """The third process to load the model, after the throw-away one and the first front's worker, waits at the gate."""
+    folder = tmp_path / "slow"
+    folder.mkdir()
+    (folder / "held.py").write_text(SLOW.replace("NOTES", repr(str(tmp_path / "notes"))).replace("GATE", repr(str(tmp_path / "gate"))))
+    (folder / "model.toml").write_text(MANIFEST)
+    gate = os.open(tmp_path / "gate", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(gate, fcntl.LOCK_EX)
+    line = [command, folder, "--port", str(unused_port), "--fronts", "2", "--workers", "2", "--sandbox", "off"]
+    process = subprocess.Popen(line, env=os.environ | {"XDG_CACHE_HOME": str(tmp_path / "cache")}, stderr=subprocess.DEVNULL)
+    try:
+        while not (tmp_path / "notes").exists() or len((tmp_path / "notes").read_text().split()) < 3:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                pytest.fail(f"it ended with exit code {process.wait(timeout=0.05)}")
+        clients = connect(unused_port)
+        assert [_ask(client, "/predict", b'{"a": 1}')[0] for client in clients] == [200] * MANY
+        status, body = _ask(clients[0], "/readyz")
+        assert (status, json.loads(body)["waiting_for"]["front 2"]) == (503, "starting")
+        fcntl.flock(gate, fcntl.LOCK_UN)
+        while _ask(clients[0], "/readyz")[0] != 200:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                pytest.fail(f"it ended with exit code {process.wait(timeout=0.05)}")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_auto_is_a_front_a_core_for_a_fast_form_and_one_for_an_original(serve, saved_model, held: tuple[Path, int]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from modelport.server.channel import Channel, Message, Order, encode
 from modelport.server.questions import ANSWER_S, Question, Questions, together
 from modelport.server.seats import Seat
-from modelport.telemetry.reports import Report
+from modelport.telemetry.reports import EngineReport, Report
 
 
 class _Told(Channel):
@@ -111,6 +111,20 @@ def test_the_sum_holds_those_who_live_and_those_who_are_gone() -> None:
         one, other, empty = _seat(0), _seat(1), _seat(2, has_joined=False)
         one.report, other.report, empty.report = Report(connections=1), Report(connections=2), Report(connections=40)
         assert together([one, other, empty], Report(connections=100)).connections == 103
+
+    _run(scene)
+
+
+def test_a_front_that_is_being_replaced_makes_nobody_unready() -> None:
+    async def scene() -> None:
+        loading, ready = EngineReport("m", "1", "loading", is_ready=False), EngineReport("m", "1")
+        one, other = _seat(0), _seat(1)
+        one.report, other.report = Report(engines=[ready]), Report(engines=[loading])
+        assert not together([one, other], Report()).engines[0].is_ready, "at the first start all have to be ready"
+        for seat in (one, other):
+            seat.first.set_result([])
+        one.is_ready = True
+        assert together([one, other], Report()).engines[0].is_ready
 
     _run(scene)
 

@@ -75,7 +75,8 @@ def _orders(snapshots: Sequence[Snapshot], settings: Settings, reservation: Rese
 
     def order(number: int, fronts: int, is_late: bool) -> Order:  # noqa: FBT001  # called through Plan
         is_first = number == 0 and not is_late
-        return Order(number, fronts, is_first, is_late, reservation.port, run_key, values, records)
+        # All but the first listen only when they are ready: until then connections go to those that are.
+        return Order(number, fronts, is_first, not is_first, reservation.port, run_key, values, records)
 
     return order
 

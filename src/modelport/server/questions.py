@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from modelport.server.channel import Message
 from modelport.server.seats import Seat
-from modelport.telemetry.reports import Report, total
+from modelport.telemetry.reports import Report, retired, total
 
 ANSWER_S = 0.5
 
@@ -68,5 +68,9 @@ class Questions:
 
 
 def together(seats: Iterable[Seat], gone: Report) -> Report:
-    """Return the sum of what all fronts last said, with those that are gone."""
-    return total([gone, *(seat.report for seat in seats if seat.has_joined)])
+    """Return the sum of what all fronts last said, with those that are gone.
+
+    Of one that is being replaced only what it counted: it takes no connections yet, so that nobody meets its loading model.
+    """
+    present = [seat for seat in seats if seat.has_joined]
+    return total([gone, *(retired(seat.report) if seat.is_replaced else seat.report for seat in present)])

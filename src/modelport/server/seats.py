@@ -43,6 +43,11 @@ class Seat:
         """What people call it: fronts are numbered from 1."""
         return f"front {self.number + 1}"
 
+    @property
+    def is_replaced(self) -> bool:
+        """Whether a front was ready here, and the one that takes its place is not yet."""
+        return self.first.done() and not self.is_ready
+
     def tell(self, message: Message) -> None:
         """Send it a message, if it can hear."""
         if self.channel is not None:
