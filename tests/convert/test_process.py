@@ -117,12 +117,14 @@ def test_a_mistake_in_the_rows_ends_it(saved_model: Callable[[str], object], tmp
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells who the children are")
 def test_whoever_leaves_leaves_no_process(saved_model: Callable[[str], object], tmp_path: Path) -> None:
     """A question that fails, as when Ctrl-C comes, ends the process and its folder."""
     pids: list[int] = []
+    before = _children()
 
     def ask(schema: Schema) -> None:
-        pids.extend(int(pid) for pid in os.listdir("/proc") if pid.isdecimal() and _parent(int(pid)) == os.getpid())
+        pids.extend(_children() - before)
         raise KeyboardInterrupt
 
     load = {"source": str(saved_model("iris").path), "trust": [], "code": [], "architecture": None, "debug": False}
@@ -132,6 +134,10 @@ def test_whoever_leaves_leaves_no_process(saved_model: Callable[[str], object], 
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, signal.SIG_DFL)
+
+
+def _children() -> set[int]:
+    return {int(pid) for pid in os.listdir("/proc") if pid.isdecimal() and _parent(int(pid)) == os.getpid()}
 
 
 def _parent(pid: int) -> int:
