@@ -63,6 +63,11 @@ def test_the_first_thing_too_far_apart_is_named(made: list[object], said: str) -
     assert said in seen(answers(y=[1.0, 2.0, 3.0, 4.0]), answers(y=made)).where + " a row"
 
 
+def test_a_report_holds_only_what_json_has() -> None:
+    report = seen(answers(y=[1.0] * 4), answers(y=[np.nan] * 4)).to_dict()
+    assert np.isfinite([report["largest_difference"], report["mean_difference"]]).all()
+
+
 def test_the_tolerance_is_a_choice() -> None:
     assert seen(answers(y=[1.0] * 4), answers(y=[1.01] * 4), Order("onnx", tolerance=0.1)).where == ""
 

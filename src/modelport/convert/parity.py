@@ -18,6 +18,7 @@ from modelport.errors import ModelportError
 Predict = Callable[[Columns, Sequence[str] | None], Columns]
 Floats = npt.NDArray[np.float64]
 _SINGLES = 16
+_MOST = float(np.finfo(np.float64).max)  # JSON has no infinity
 _SCORES = ("probabilities", "scores", "score")
 
 
@@ -51,8 +52,8 @@ class Comparison:
         return {
             "rows": self.rows,
             "refused_rows": self.refused,
-            "largest_difference": self.largest,
-            "mean_difference": self.mean,
+            "largest_difference": min(self.largest, _MOST),
+            "mean_difference": min(self.mean, _MOST),
             "labels": self.labels,
             "label_changes": self.label_changes,
             "ties": self.ties,
