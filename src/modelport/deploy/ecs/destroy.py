@@ -30,7 +30,10 @@ def destroy(account: Account, name: str, extent: Extent, talk: Talk) -> str:
     if found is not None and found.stack_status != "REVIEW_IN_PROGRESS":
         stack.check_ours(found)
     log_group = stack.resources(account, found.stack_id).get("LogGroup", "") if found else ""
-    _announce(name, log_group, extent, talk, has_stack=found is not None, has_images=repository is not None)
+    parts = _parts(name, log_group, extent)
+    for part in (parts[0] if found else "", parts[1] if repository else "", parts[2] if log_group else ""):
+        if part:
+            talk.say(part)
     if not extent.is_agreed and not talk.agree("delete all this?"):
         return "declined"
     if found is not None:
@@ -57,10 +60,10 @@ def _delete(account: Account, found: Stack, extent: Extent, talk: Talk) -> None:
         raise TargetRefused(f"the stack {name} could not be deleted ({state}): {reason}; remove what holds it, then run the same again")
 
 
-def _announce(name: str, log_group: str, extent: Extent, talk: Talk, *, has_stack: bool, has_images: bool) -> None:
-    if has_stack:
-        talk.say(f"the stack {name}: load balancer, service, roles, security groups")
-    if has_images:
-        talk.say(f"the repository {images.repository_name(name)} with all images in it (--keep-images keeps it)")
-    if log_group:
-        talk.say(f"the log group {log_group} {'too' if extent.are_logs_deleted else 'stays until its lines expire (--logs deletes it)'}")
+def _parts(name: str, log_group: str, extent: Extent) -> tuple[str, str, str]:
+    """What there may be: the stack, the repository, the log group."""
+    return (
+        f"the stack {name}: load balancer, service, roles, security groups",
+        f"the repository {images.repository_name(name)} with all images in it (--keep-images keeps it)",
+        f"the log group {log_group} {'too' if extent.are_logs_deleted else 'stays until its lines expire (--logs deletes it)'}",
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -18,7 +19,9 @@ from modelport.deploy.ecs.stack import Nothing
 from modelport.errors import TargetRefused
 from modelport.formats.base import Options as Reading
 from modelport.image.build import build
-from modelport.image.order import Order
+from modelport.image.order import Access, Order
+from modelport.image.reference import parse
+from modelport.image.registry import Registry
 
 _KEPT_IMAGES, _UNTAGGED_DAYS = 30, 14
 _MARK = "modelport:service"
@@ -87,13 +90,23 @@ def by_digest(account: Account, image: str) -> str:
         return image
     place = repository(image)
     if place is None or place.region != account.region:
-        raise TargetRefused(f"{image} is in no registry of AWS in {account.region}; give it by digest, as host/path@sha256:…")
+        return _by_registry(image)
     name, _, tag = image.partition("/")[2].partition(":")
     arguments = {"registryId": place.account, "repositoryName": name, "imageIds": [{"imageTag": tag or "latest"}]}
     found = account.ask("ecr", "describe_images", Images, arguments).image_details
     if not found or not found[0].image_digest:
         raise TargetRefused(f"{image} is not in its repository; push it with `modelport image FILE -t {image} --push`")
     return f"{image.partition('/')[0]}/{name}@{found[0].image_digest}"
+
+
+def _by_registry(image: str) -> str:
+    reference = parse(image, "--image")
+    registry = Registry(reference, Access())
+    try:
+        manifest, _ = registry.manifest(reference.wanted)
+    finally:
+        registry.close()
+    return f"{reference.name}@sha256:{hashlib.sha256(manifest).hexdigest()}"
 
 
 def repository_name(service: str) -> str:
