@@ -14,6 +14,7 @@ from modelport.server.single import import_numpy, import_structlog
 
 DEFAULT_FILE = Path("/opt/ml/model")
 
+
 @click.command("serve", short_help="Serve a model file, bundle or folder as an HTTP API.")
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="FILE…")
 @settings([setting.name for setting in SETTINGS])

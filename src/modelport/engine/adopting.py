@@ -27,8 +27,7 @@ Isolation: TypeAlias = Literal["auto", "process", "inline"]
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """What is done with a form: who is told of batches, how the original is started, who keeps the form for the next start, and returns
-    it as it is kept.
+    """What is done with a form: who is told of batches, how the original is started, who keeps the form and returns it as it is kept.
 
     ``isolation``: "inline" and "auto" answer from it in this process, "process" lets the workers do so by themselves;
     with "inline" a version without a form does not start. ``known``: what an earlier start found. ``workers``: where there are
