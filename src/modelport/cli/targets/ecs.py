@@ -72,7 +72,8 @@ def deploy(file: Path, image: str | None, region: str | None, profile: str | Non
     from modelport.deploy.ecs.apply import UNBUILT
 
     own = _options(given)
-    described = service(file, image or UNBUILT, cast("tuple[str, ...]", given["trust"]), **given)
+    trust = cast("tuple[str, ...]", given.pop("trust"))
+    described = service(file, image or UNBUILT, trust, **given)
     folder = cast("Path | None", given["emit"])
     if folder is not None:
         from modelport.deploy.ecs.files import render, unfilled
@@ -88,8 +89,7 @@ def deploy(file: Path, image: str | None, region: str | None, profile: str | Non
     from modelport.deploy.ecs.images import Source
     from modelport.formats.base import Options as Reading
 
-    reading = Reading(frozenset(cast("tuple[str, ...]", given["trust"])))
-    source = Source(file, reading, described.version, f"linux/{given['arch']}")
+    source = Source(file, Reading(frozenset(trust)), described.version, f"linux/{given['arch']}")
     wish = Wish(source, bool(given["is_plan"]), bool(given["is_agreed"]), bool(given["is_waiting"]))
     return _report(bring(Account(region, profile), described, own, wish, _talk()), is_json=bool(given["is_json"]))
 

@@ -72,7 +72,13 @@ class Account:
 
     def ask(self, service: str, operation: str, kind: type[T], arguments: Mapping[str, object]) -> T:
         """Call an operation and return its answer as ``kind``, which names what of it matters. Raises: Refusal, TargetRefused."""
-        return msgspec.convert(self.raw(service, operation, arguments), kind, strict=False)
+        answer = self.raw(service, operation, arguments)
+        try:
+            return msgspec.convert(answer, kind, strict=False)
+        except msgspec.ValidationError as error:
+            raise TargetRefused(
+                f"AWS answered {service} {operation} in a way not known here ({error}); install a newer modelport"
+            ) from error
 
     def raw(self, service: str, operation: str, arguments: Mapping[str, object]) -> object:
         """Call an operation and return its answer as boto3 gives it. Raises: Refusal, TargetRefused."""

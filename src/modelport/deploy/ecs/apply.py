@@ -124,7 +124,7 @@ def deploy(account: Account, service: Service, options: Options, wish: Wish, tal
 
 def carry_out(account: Account, proposal: Proposal, outcome: Outcome, talk: Talk) -> Outcome:
     """Execute a change set; unless the outcome is to be merely begun, see it through. Raises: TargetRefused with the reason."""
-    if not proposal.changes and not proposal.is_new:
+    if proposal.is_empty:
         stack.discard(account, proposal)
         return replace(outcome, state="unchanged", url=url_of(account, stack.ours(account, outcome.name)))
     if proposal.is_new:
@@ -175,7 +175,7 @@ def _planned(account: Account, draft: Draft, before: Stack | None, proposal: Pro
     values = parameters.values(draft.service, draft.options)
     if proposal is None or before is None:
         return plan.Plan(f"{where}, would be new:", plan.made(template(draft.service, draft.options)), (), draft.notes, cost)
-    if not proposal.changes:
+    if proposal.is_empty:
         return plan.Plan(f"{where}, would stay as it is", (), (), draft.notes, cost)
     return plan.Plan(f"{where}, would change:", plan.changed(proposal.changes), plan.differing(before.values, values), draft.notes, cost)
 
@@ -184,7 +184,7 @@ def _stop(draft: Draft, proposal: Proposal | None, wish: Wish, talk: Talk) -> st
     """Return why it ends here, "" if it goes on."""
     if wish.is_plan:
         return "planned"
-    if proposal is not None and not proposal.changes:
+    if proposal is not None and proposal.is_empty:
         return "unchanged"
     question = "build and push the image, and do this?" if draft.is_unbuilt else "do this?"
     return "" if wish.is_agreed or talk.agree(question) else "declined"

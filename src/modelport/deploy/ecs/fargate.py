@@ -54,6 +54,6 @@ def _note(size: Size, units: int, memory_mib: int) -> str:
     if units == round(size.cpu * 1024) and memory_mib == size.memory_mb:
         return ""
     return (
-        f"Fargate has no task of {size.cpu:g} cores with {size.memory_mb} MiB; "
-        f"the nearest that is large enough has {units / 1024:g} cores with {memory_mib} MiB"
+        f"Fargate has no task of {size.cpu:g} vCPU with {size.memory_mb} MiB; "
+        f"the nearest that is large enough has {units / 1024:g} vCPU with {memory_mib} MiB"
     )

@@ -20,6 +20,7 @@ Pause: TypeAlias = Callable[[float], None]
 _SERVICE = "cloudformation"
 _BODY_BYTES = 51_200
 _POLL_S, _POLLS = 2.0, 150
+_PARAMETERS = {"Image", "ModelName", "ModelVersion", "ModelDigest"}
 _MARK = DESCRIPTION.split(":", 1)[0] + ":"
 # What CloudFormation says of a change set without changes; it has changed its words over the years.
 _NOTHING = ("didn't contain changes", "no updates are to be performed", "no changes")
@@ -62,7 +63,7 @@ class Stacks(msgspec.Struct, rename="pascal", frozen=True):
 class Resource(msgspec.Struct, rename="pascal", frozen=True):
     """A part of a stack, with the name that AWS gave it."""
 
-    logical_resource_id: str
+    logical_resource_id: str = ""
     resource_type: str = ""
     physical_resource_id: str = ""
     resource_status: str = ""
@@ -118,16 +119,18 @@ class Nothing(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A change set that waits to be executed. ``changes`` is empty if nothing would change.
+    """A change set that waits to be executed.
 
-    ``is_new``: the stack would be new. ``is_shell``: the change set itself made the stack's empty shell.
+    ``is_new``: the stack would be new. ``is_shell``: the change set itself made the stack's empty shell. ``is_empty``: AWS says that
+    nothing would change; ``changes`` may be empty besides, where only outputs differ.
     """
 
     change_set: str
     stack_id: str
     is_new: bool
     is_shell: bool
-    changes: tuple[ResourceChange, ...]
+    is_empty: bool = False
+    changes: tuple[ResourceChange, ...] = ()
 
 
 def find(account: Account, name: str) -> Stack | None:
@@ -154,7 +157,8 @@ def ours(account: Account, name: str) -> Stack:
 
 def check_ours(stack: Stack) -> None:
     """Raises: TargetRefused if the stack was not made from our template: nothing of other people's is touched."""
-    if not stack.description.startswith(_MARK):
+    # Who edited the description keeps the parameters.
+    if not stack.description.startswith(_MARK) and not stack.values.keys() >= _PARAMETERS:
         raise TargetRefused(f'the name "{stack.stack_name}" is taken by a stack of another kind; choose another with --name')
 
 
@@ -196,23 +200,22 @@ def propose(account: Account, name: str, body: str, values: Mapping[str, str], p
         "Capabilities": ["CAPABILITY_IAM"],
     }
     made = account.ask(_SERVICE, "create_change_set", Made, arguments)
-    proposal = Proposal(made.id, made.stack_id, is_new, stack is None, ())
-    return replace(proposal, changes=_worked_out(account, proposal, pause))
+    return _worked_out(account, Proposal(made.id, made.stack_id, is_new, stack is None), pause)
 
 
-def _worked_out(account: Account, made: Proposal, pause: Pause) -> tuple[ResourceChange, ...]:
+def _worked_out(account: Account, made: Proposal, pause: Pause) -> Proposal:
     named = {"StackName": made.stack_id, "ChangeSetName": made.change_set}
     for _ in range(_POLLS):
         found = account.ask(_SERVICE, "describe_change_set", ChangeSet, named)
         if found.status == "FAILED":
             if any(words in found.status_reason.lower() for words in _NOTHING):
-                return ()
+                return replace(made, is_empty=True)
             discard(account, made)
             raise TargetRefused(
                 f'AWS refused the change: "{said(found.status_reason)}"; correct what it names and run the same command again'
             )
         if found.status == "CREATE_COMPLETE":
-            return tuple(_all_changes(account, named, found))
+            return replace(made, changes=tuple(_all_changes(account, named, found)))
         pause(_POLL_S)
     raise TargetRefused(
         f"AWS did not work out the change set {made.change_set} within {_POLL_S * _POLLS:.0f} s; run the same command again"

@@ -69,7 +69,8 @@ def until_done(watch: Watch, pause: Pause = time.sleep) -> str:
         look(watch)
         if found is None:
             return "DELETE_COMPLETE"
-        if not found.is_moving:
+        # Right after a change set was executed, a new stack is still under review.
+        if not found.stack_status.endswith("_IN_PROGRESS"):
             return found.stack_status
         pause(_POLL_S)
 
