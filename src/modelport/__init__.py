@@ -9,13 +9,15 @@ import importlib
 import os
 from typing import TYPE_CHECKING
 
+from modelport.version import VERSION
+
 if TYPE_CHECKING:
     from modelport.columns import Columns
     from modelport.config import Value
     from modelport.schema import Field, Schema
 
 __all__ = ["Columns", "Field", "Schema", "__version__", "serve"]
-__version__ = "0.1.0"
+__version__ = VERSION
 
 _HOMES = {"Columns": "modelport.columns", "Field": "modelport.schema", "Schema": "modelport.schema"}
 

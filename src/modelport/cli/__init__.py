@@ -10,8 +10,8 @@ from pathlib import Path
 
 import click
 
-from modelport import __version__
 from modelport.errors import ModelportError, UsageError
+from modelport.version import VERSION
 
 VERBS: dict[str, str] = {
     "serve": "Serve a model file, bundle or folder as an HTTP API.",
@@ -67,7 +67,7 @@ def _is_there(name: str) -> bool:
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
-@click.version_option(__version__, prog_name="modelport")
+@click.version_option(VERSION, prog_name="modelport")
 def group() -> None:
     """Turn a saved machine-learning model into a production HTTP API.
 

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from modelport import __version__
 from modelport.image.base import Base, check_platform, open_base
 from modelport.image.dockerfile import LAYERS, render
 from modelport.image.engines import EngineProgram, context, tagged
@@ -25,6 +24,7 @@ from modelport.image.reference import Reference, parse
 from modelport.image.registry import Registry
 from modelport.image.store import Descriptor, Store, cache_folder
 from modelport.image.tree import with_parents
+from modelport.version import VERSION
 
 DEFAULT_BASE = f"docker.io/library/python:{sys.version_info.major}.{sys.version_info.minor}-slim"
 """With the Python that runs here, as the model was tried with it."""
@@ -158,7 +158,7 @@ def _engine_base(order: Order, engine: EngineProgram, store: Store, folder: Path
         return replace(base, name=name)
     base = open_base(name, platform, store, order.access, 1)
     tag = parse(_from(order, base))
-    plan = Plan(base, tag, platform, _NO_PYTHON, "base", __version__, "")
+    plan = Plan(base, tag, platform, _NO_PYTHON, "base", VERSION, "")
     image = assemble(store, plan, [])
     write_archive(store, [image], image.manifest, folder / "base.tar")
     engine.loaded(folder / "base.tar")

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import modelport
 from modelport.image.bytecode import compile_folder, interpreter
 from modelport.image.places import LIBRARY
 from modelport.image.tree import Entry, file, walk
+from modelport.version import VERSION
 
 _NAME = "modelport"
+_PACKAGE = Path(__file__).parent.parent
 _LEFT_OUT = ("__pycache__",)
 _SUFFIXES = (".pyi", ".pyc")
 
@@ -25,7 +26,7 @@ def entries(version: tuple[int, int]) -> Iterator[list[Entry]]:
     The files are read once, so that an edit meanwhile makes no mixture.
     """
     found: list[Entry] = []
-    root = Path(modelport.__file__).parent
+    root = _PACKAGE
     with tempfile.TemporaryDirectory(prefix="modelport-image-") as folder:
         source, code = Path(folder) / "source", Path(folder) / "code"
         code.mkdir()
@@ -47,7 +48,7 @@ def entries(version: tuple[int, int]) -> Iterator[list[Entry]]:
 def digest() -> str:
     """Return a SHA-256 over the package's files, for what is said of how an image was made."""
     hashed = hashlib.sha256()
-    for entry in walk(Path(modelport.__file__).parent, _NAME, _is_wanted):
+    for entry in walk(_PACKAGE, _NAME, _is_wanted):
         if isinstance(entry.source, Path):
             hashed.update(f"{entry.path}\0{hashlib.sha256(entry.source.read_bytes()).hexdigest()}\n".encode())
     return hashed.hexdigest()
@@ -55,8 +56,8 @@ def digest() -> str:
 
 def _described() -> list[Entry]:
     """Return what makes it a distribution to importlib.metadata."""
-    text = f"Metadata-Version: 2.1\nName: modelport\nVersion: {modelport.__version__}\n"
-    return [file(f"{LIBRARY.lstrip('/')}/modelport-{modelport.__version__}.dist-info/METADATA", text.encode())]
+    text = f"Metadata-Version: 2.1\nName: modelport\nVersion: {VERSION}\n"
+    return [file(f"{LIBRARY.lstrip('/')}/modelport-{VERSION}.dist-info/METADATA", text.encode())]
 
 
 def _is_wanted(name: str) -> bool:

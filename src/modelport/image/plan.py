@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from modelport import __version__
 from modelport.bundle.folder import Bundle
 from modelport.bundle.manifest import name_from
 from modelport.errors import TargetRefused, UsageError
@@ -18,6 +17,7 @@ from modelport.image.order import Order
 from modelport.image.places import CODE, HEALTH, LIBRARY, MODEL, PORT, PROGRAM
 from modelport.image.python import Python
 from modelport.image.reference import Reference
+from modelport.version import VERSION
 
 ENTRYPOINT, COMMAND = (PROGRAM,), ("serve",)
 HEALTHCHECK = (HEALTH,)
@@ -117,7 +117,7 @@ def _labels(base: Base, subject: Subject) -> dict[str, str]:
     found = {
         "modelport.model": manifest.name,
         "modelport.model.version": manifest.version,
-        "modelport.version": __version__,
+        "modelport.version": VERSION,
         "org.opencontainers.image.title": manifest.name,
         "org.opencontainers.image.version": manifest.version,
     }

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from modelport import __version__
 from modelport.image.lock import Pin
 from modelport.image.plan import Plan
 from modelport.image.store import canonical
+from modelport.version import VERSION
 
 SBOM = "application/vnd.cyclonedx+json"
 PROVENANCE = "application/vnd.in-toto+json"
@@ -32,8 +32,8 @@ def bill(plan: Plan) -> bytes:
             "type": "library",
             "bom-ref": "modelport",
             "name": "modelport",
-            "version": __version__,
-            "purl": f"pkg:pypi/modelport@{__version__}",
+            "version": VERSION,
+            "purl": f"pkg:pypi/modelport@{VERSION}",
         }
     )
     if plan.base.digest:
@@ -66,7 +66,7 @@ def predicate(plan: Plan, own: str) -> Mapping[str, object]:
             "internalParameters": {"python": plan.python.text},
             "resolvedDependencies": resolved,
         },
-        "runDetails": {"builder": {"id": "urn:modelport:image", "version": {"modelport": __version__, "files": f"sha256:{own}"}}},
+        "runDetails": {"builder": {"id": "urn:modelport:image", "version": {"modelport": VERSION, "files": f"sha256:{own}"}}},
     }
 
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from email.message import Message
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-from modelport import __version__
 from modelport.errors import TargetRefused
 from modelport.image.store import CHUNK_BYTES
+from modelport.version import VERSION
 
 _TIMEOUT_S = 60.0
 _REDIRECTS = 5
@@ -121,7 +121,7 @@ class Transport:
         connection.putrequest(call.method, f"{path}?{parts.query}" if parts.query else path, skip_accept_encoding=True)
         pieces = [call.body] if isinstance(call.body, bytes) else call.body
         length = len(call.body) if isinstance(call.body, bytes) else call.length
-        headers = {"User-Agent": f"modelport/{__version__}", **call.headers}
+        headers = {"User-Agent": f"modelport/{VERSION}", **call.headers}
         if call.login:
             headers["Authorization"] = call.login
         if pieces is not None or call.method in ("POST", "PUT", "PATCH"):

@@ -10,9 +10,9 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from modelport import __version__
 from modelport.deploy.ecs import refusals
 from modelport.errors import MissingExtra, TargetRefused
+from modelport.version import VERSION
 
 try:
     import boto3
@@ -62,7 +62,7 @@ class Account:
                 retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
                 connect_timeout=_CONNECT_S,
                 read_timeout=_READ_S,
-                user_agent_extra=f"modelport/{__version__}",
+                user_agent_extra=f"modelport/{VERSION}",
             )
             try:
                 self._clients[service] = self._session.client(service, config=config)
