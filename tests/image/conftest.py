@@ -1,0 +1,191 @@
+"""What tests of images share: small bases made by hand, a real registry, a real podman, and what is made once for the whole run."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import io
+import os
+import socket
+import subprocess
+import tarfile
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from modelport.image.store import Store
+
+HERE = Path(__file__).parent
+LOGIN = "AWS:$2b$04$1dcP6B0g0Yz1ZKZdDQQWM.G8G4iVTz0Z8kNBTScJL7LC4XQFM60dC\n"  # bcrypt of "secret"
+PYTHON_FILES = {"usr/bin/python3.11": b"#!", "usr/bin/python3": "python3.11", "etc/os-release": b"NAME=test\n"}
+
+
+def tarball(files: Mapping[str, bytes | str], *, types: Mapping[str, bytes] | None = None) -> bytes:
+    """Make a tar of files (bytes), links (text) and folders (names that end in /)."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.mode = 0o755
+            if name.endswith("/"):
+                member.type = tarfile.DIRTYPE
+            if types and name in types:
+                member.type = types[name]
+            elif isinstance(content, str):
+                member.type, member.linkname = tarfile.SYMTYPE, content
+            elif not name.endswith("/"):
+                member.size = len(content)
+            archive.addfile(member, io.BytesIO(content if isinstance(content, bytes) else b""))
+    return out.getvalue()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def root_tar(tmp_path: Path) -> Path:
+    """A base that only lists a Python; nothing in it runs."""
+    path = tmp_path / "root.tar"
+    path.write_bytes(tarball(PYTHON_FILES))
+    return path
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Make a folder of a name once for all processes of a test run; whoever comes second waits for the first."""
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared.parent if os.environ.get("PYTEST_XDIST_WORKER") else shared
+
+    def give(name: str, make: Callable[[Path], object]) -> Path:
+        folder = shared / f"once-{name}"
+        with (shared / f"once-{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (folder / "made").exists():
+                folder.mkdir(exist_ok=True)
+                make(folder)
+                (folder / "made").touch()
+        return folder
+
+    return give
+
+
+@pytest.fixture(scope="session")
+def cache(once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    """A cache folder that all processes share, so that libraries are fetched and packed once."""
+    return once("cache", lambda folder: (folder / "modelport").mkdir(mode=0o700))
+
+
+@pytest.fixture
+def cached(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    return cache
+
+
+@pytest.fixture(scope="session")
+def debian(once: Callable[[str, Callable[[Path], object]], Path], require_program: Callable[..., str]) -> Path:
+    """A root file system with Debian's Python, made of its packages."""
+    for program in ("apt-get", "dpkg-deb"):
+        require_program(program)
+
+    def make(folder: Path) -> None:
+        subprocess.run(["sh", HERE / "debian_base.sh", folder / "debian.tar"], check=True, capture_output=True, timeout=300)
+
+    return once("debian", make) / "debian.tar"
+
+
+@dataclass
+class Podman:
+    """podman with a storage of its own. ``environment``: what other programs need to use the same."""
+
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def __call__(self, *arguments: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+        line = ["podman", *map(str, arguments)]
+        done = subprocess.run(line, capture_output=True, text=True, timeout=300, env=self.environment, check=False)
+        assert done.returncode == 0 or not check, done.stderr
+        return done
+
+
+@pytest.fixture(scope="session")
+def podman(tmp_path_factory: pytest.TempPathFactory, require_program: Callable[..., str]) -> Iterator[Podman]:
+    """A podman that runs containers by runc in the network of this machine, and asks for no more limits than it may have."""
+    for program in ("podman", "runc"):
+        require_program(program)
+    folder = tmp_path_factory.mktemp("podman")
+    (folder / "containers.conf").write_text(
+        '[containers]\ndefault_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]\nnetns = "host"\n'
+        '[engine]\nruntime = "runc"\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
+    )
+    (folder / "storage.conf").write_text(f'[storage]\ndriver = "overlay"\ngraphroot = "{folder}/graph"\nrunroot = "{folder}/run"\n')
+    environment = os.environ | {"CONTAINERS_CONF": f"{folder}/containers.conf", "CONTAINERS_STORAGE_CONF": f"{folder}/storage.conf"}
+    made = Podman(folder, environment)
+    yield made
+    made("rm", "--all", "--force", check=False)
+    made("rmi", "--all", "--force", check=False)
+
+
+@dataclass
+class LiveRegistry:
+    """A docker-registry process."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+
+    @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+
+def _start_registry(folder: Path, auth: str) -> LiveRegistry:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    config = folder / "config.yml"
+    config.write_text(
+        f"version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\nstorage: {{filesystem: {{rootdirectory: {folder}/data}}}}\n"
+        f'http: {{addr: "127.0.0.1:{port}"}}\n{auth}'
+    )
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(["docker-registry", "serve", config], stdout=log, stderr=log)
+    for _ in range(600):
+        with contextlib.suppress(urllib.error.HTTPError), contextlib.suppress(OSError):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/v2/", timeout=5).close()
+            return LiveRegistry(port, process)
+        if auth:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
+                return LiveRegistry(port, process)
+        try:
+            process.wait(timeout=0.05)
+        except subprocess.TimeoutExpired:
+            continue
+        break
+    raise AssertionError((folder / "log").read_text())
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory, require_program: Callable[..., str]) -> Iterator[LiveRegistry]:
+    """A real registry that takes everything from everybody."""
+    require_program("docker-registry")
+    found = _start_registry(tmp_path_factory.mktemp("registry"), "")
+    yield found
+    found.process.terminate()
+    found.process.wait(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def locked_registry(tmp_path_factory: pytest.TempPathFactory, require_program: Callable[..., str]) -> Iterator[LiveRegistry]:
+    """A real registry that wants the login AWS:secret, as ECR gives it."""
+    require_program("docker-registry")
+    folder = tmp_path_factory.mktemp("locked-registry")
+    (folder / "users").write_text(LOGIN)
+    found = _start_registry(folder, f"auth: {{htpasswd: {{realm: test, path: {folder}/users}}}}\n")
+    yield found
+    found.process.terminate()
+    found.process.wait(timeout=30)
