@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import gzip
+import hashlib
 import io
+import json
 import os
 import socket
 import subprocess
@@ -189,3 +192,59 @@ def locked_registry(tmp_path_factory: pytest.TempPathFactory, require_program: C
     yield found
     found.process.terminate()
     found.process.wait(timeout=30)
+
+
+@pytest.fixture
+def toy_bundle(tmp_path: Path) -> Path:
+    """A bundle that needs nothing but modelport."""
+    folder = tmp_path / "toy"
+    folder.mkdir()
+    (folder / "toy.py").write_text(
+        "from modelport.columns import Columns\n\n\ndef load(folder):\n    return None\n\n\n"
+        'def predict(model, x: Columns):\n    return Columns({"twice": x["a"] * 2})\n'
+    )
+    (folder / "model.toml").write_text(
+        'format = 1\nname = "toy"\n[hooks]\nload = "toy.py:load"\npredict = "toy.py:predict"\n'
+        '[[inputs]]\nname = "a"\ntype = "float64"\n[[outputs]]\nname = "twice"\ntype = "float64"\n'
+    )
+    return folder
+
+
+def layout(folder: Path, architectures: Mapping[str, bytes]) -> Path:
+    """Write an OCI layout by hand, with an index and one layer for each architecture."""
+    blobs = folder / "blobs" / "sha256"
+    blobs.mkdir(parents=True)
+
+    def put(data: bytes, media: str) -> dict[str, object]:
+        digest = hashlib.sha256(data).hexdigest()
+        (blobs / digest).write_bytes(data)
+        return {"mediaType": media, "digest": f"sha256:{digest}", "size": len(data)}
+
+    kind = "application/vnd.oci.image"
+    listed = []
+    for name, layer in architectures.items():
+        rootfs = {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]}
+        config = put(json.dumps({"os": "linux", "architecture": name, "rootfs": rootfs, "config": {}}).encode(), f"{kind}.config.v1+json")
+        layers = [put(gzip.compress(layer, mtime=0), f"{kind}.layer.v1.tar+gzip")]
+        manifest = {"schemaVersion": 2, "config": config, "layers": layers}
+        entry = put(json.dumps(manifest).encode(), f"{kind}.manifest.v1+json")
+        listed.append(entry | {"platform": {"os": "linux", "architecture": name}})
+    (folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": listed}))
+    (folder / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
+    return folder
+
+
+@pytest.fixture
+def write_layout() -> Callable[[Path, Mapping[str, bytes]], Path]:
+    return layout
+
+
+@pytest.fixture
+def write_tar() -> Callable[..., bytes]:
+    return tarball
+
+
+@pytest.fixture
+def two_bases(tmp_path: Path) -> Path:
+    root = tarball(PYTHON_FILES)
+    return layout(tmp_path / "bases", {"amd64": root, "arm64": root})

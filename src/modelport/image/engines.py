@@ -40,7 +40,7 @@ class EngineProgram:
         arguments = ["--quiet", "--network", "none", "--platform", platform, "--iidfile", str(note), "--tag", tagged(tag)]
         if self.name == "podman":
             # OCI's format has no health check; docker's does, and everybody reads it.
-            arguments += ["--format", "docker", "--pull=never", "--isolation", "chroot"]
+            arguments += ["--format", "docker", "--pull=never"]
         self.run("build", *arguments, str(folder))
         found = _DIGEST.search(note.read_text(encoding="utf-8"))
         return found[0] if found else ""
