@@ -13,7 +13,7 @@ for package in base-files libc6 libgcc-s1 libstdc++6 zlib1g libexpat1 libbz2-1.0
   apt="$apt $package"
 done
 # shellcheck disable=SC2086  # one word a package
-apt-get download -q $apt >/dev/null 2>&1
+apt-get download -q $apt >/dev/null 2>&1 || { apt-get update -q >/dev/null && apt-get download -q $apt >/dev/null; }
 for package in *.deb; do
   dpkg-deb -x "$package" "$work/root"
 done
