@@ -28,6 +28,8 @@ _OURS = {
     "MODELPORT_API_KEY_FILE": "--api-key-secret",
 }
 
+# kustomize writes them as they are, and then reads something else, or nothing.
+_UNCARRIED = re.compile("[\\x7f-\\x9f\\ufffe\\uffff]")
 _DNS_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _DNS_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*")
 _DNS_CHARACTERS = 253
@@ -77,6 +79,9 @@ def check(service: Service, options: Options) -> None:
     for name, flag in _OURS.items():
         if name in service.environment:
             raise UsageError(f"{name} is said by {flag}, as other parts of the manifests hang on it; leave it out of --set")
+    for name, value in {**service.environment, "the model's name": service.model, "its version": service.version}.items():
+        if _UNCARRIED.search(value):
+            raise UsageError(f"{name} holds a control character that kustomize does not carry, found {value[:80]!r}; leave it out")
     if "queue-scaling" in options.extras and not is_scaled(service):
         raise UsageError("the extra queue-scaling needs room to scale; give a --max above --min")
 

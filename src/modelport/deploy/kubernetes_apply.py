@@ -19,7 +19,8 @@ KINDS = ("deployment", "service", "horizontalpodautoscaler", "poddisruptionbudge
 """What a service may consist of on every cluster, in kubectl's words."""
 OF_OPERATOR = {"servicemonitor": "servicemonitors.monitoring.coreos.com", "prometheusrule": "prometheusrules.monitoring.coreos.com"}
 """What it may consist of where Prometheus' operator is installed."""
-_SERVER_SIDE = ("--server-side", f"--field-manager={MANAGER}")
+# A rollback makes kubectl the owner of what it brings back, and an edit by hand whoever made it; the plan shows what of theirs goes.
+_SERVER_SIDE = ("--server-side", f"--field-manager={MANAGER}", "--force-conflicts")
 
 
 @dataclass(frozen=True, slots=True)

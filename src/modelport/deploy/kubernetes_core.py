@@ -42,6 +42,12 @@ def environment(service: Service, options: Options) -> dict[str, str]:
     return ours | dict(service.environment)
 
 
+def quantities(service: Service) -> tuple[str, str]:
+    """Return processor time and memory as the cluster would write them, so that no difference is shown where there is none."""
+    milli, mib = round(service.size.cpu * 1000), service.size.memory_mb
+    return (f"{milli}m" if milli % 1000 else str(milli // 1000)), (f"{mib}Mi" if mib % 1024 else f"{mib // 1024}Gi")
+
+
 def _deployment(service: Service, options: Options) -> Data:
     fixed: dict[str, Data] = {} if is_scaled(service) else {"replicas": service.scale.minimum}  # else the autoscaler's
     facts = {"modelport/model": service.model, "modelport/version": service.version, "modelport/artifact-sha256": service.digest}
@@ -101,7 +107,7 @@ def _spread(service: Service, key: str) -> Data:
 
 
 def _container(service: Service, options: Options) -> Data:
-    memory = f"{service.size.memory_mb}Mi"
+    cpu, memory = quantities(service)
     mounts: list[Data] = [{"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108  # the container's
     if options.api_key_secret is not None:
         mounts.append({"name": "keys", "mountPath": KEYS_FOLDER, "readOnly": True})
@@ -112,7 +118,7 @@ def _container(service: Service, options: Options) -> Data:
         "args": ["serve"],
         "ports": [{"name": "http", "containerPort": PORT}],
         "env": [{"name": name, "value": literal(value)} for name, value in environment(service, options).items()],
-        "resources": {"requests": {"cpu": f"{round(service.size.cpu * 1000)}m", "memory": memory}, "limits": {"memory": memory}},
+        "resources": {"requests": {"cpu": cpu, "memory": memory}, "limits": {"memory": memory}},
         # The port is open while the model loads. So the first is about the process, the second about the model, the third about a hang.
         "startupProbe": _probe(STARTED, period_s=1, timeout_s=5, failures=120),
         "readinessProbe": _probe(READY, period_s=5, timeout_s=3, failures=2),

@@ -17,13 +17,13 @@ _WORDS_CHARACTERS = 600
 _ASIDE = re.compile(r"Warning:|[EWI]\d{4} ")  # klog's lines repeat what the last one says
 # What kubectl and the API server are known to say, and what to do then. The first that fits counts.
 _CURES = (
-    (r"context \S+ does not exist|no context exists", "name one that `kubectl config get-contexts` lists with --context"),
+    (r"context was not found|context \S+ does not exist|no context exists",
+     "name one that `kubectl config get-contexts` lists with --context"),
     (r"must be logged in|Unauthorized|provide credentials|executable \S+ (?:not found|failed)", "log in to the cluster again"),
     (r"orbidden", "ask for that right in the namespace, or name another one with --namespace"),
     (r"namespaces? \"?[^ \"]+\"? not found", "make it with `kubectl create namespace`, or name another one with --namespace"),
     (r"no matches for kind|could not find the requested resource|doesn't have a resource type",
      "the cluster lacks that kind; install what brings it, or leave the extra out"),
-    (r"conflicts? with", "somebody else changed those fields; give them up there, or apply the files of --emit with --force-conflicts"),
     (r"exceeded quota", "ask for less with --cpu, --memory and --max, or for a larger quota"),
     (r"refused|Unable to connect|no such host|i/o timeout|TLS handshake|certificate|timed? ?out|EOF",
      "see that the cluster runs and can be reached from here: kubectl cluster-info"),

@@ -9,7 +9,7 @@ from modelport.deploy.kubernetes_pods import Trouble, troubles, unready
 from modelport.errors import TargetRefused
 
 LIMIT_S = 660  # a little longer than the Deployment's own limit, which says more
-_LOOK_S = 3.0
+_LOOK_S = 1.5
 
 
 def follow(cluster: Cluster, name: str, say: Say, *, look_s: float = _LOOK_S) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 
@@ -51,7 +52,9 @@ def planned(plan: Plan) -> list[str]:
     """Return what would change, as lines."""
     if plan.is_empty:
         return ["nothing would change"]
-    return [*plan.difference.rstrip().splitlines(), *(f"- {name} is no longer asked for" for name in plan.surplus)]
+    # diff names the files that kubectl compared; what they stand for says more.
+    shown = [re.sub(r"^(---|\+\+\+) \S*/(?:LIVE|MERGED)-\d+/(\S+)\t.*", r"\1 \2", line) for line in plan.difference.rstrip().splitlines()]
+    return [*(line for line in shown if not line.startswith("diff ")), *(f"- {name} is no longer asked for" for name in plan.surplus)]
 
 
 def reached(service: Service, options: Options, cluster: Cluster) -> list[str]:
