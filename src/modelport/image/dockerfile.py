@@ -23,12 +23,17 @@ def render(plan: Plan, base: str) -> Mapping[str, str]:
     """
     interval, longest, start = HEALTH_S
     lines = [f"FROM {base}", *(f"ADD {name}.tar /" for name in LAYERS)]
-    lines += [f"ENV {name}={quoted(value, name)}" for name, value in sorted(plan.environment.items())]
-    lines += [f"LABEL {quoted(name, name)}={quoted(value, name)}" for name, value in sorted(plan.labels.items())]
+    lines += _pairs("ENV", plan.environment) + _pairs("LABEL", plan.labels)
     lines += [f"USER {USER}", f"EXPOSE {PORT}/tcp"]
     lines += [f"HEALTHCHECK --interval={interval}s --timeout={longest}s --start-period={start}s CMD {json.dumps(list(HEALTHCHECK))}"]
     lines += [f"ENTRYPOINT {json.dumps(list(ENTRYPOINT))}", f"CMD {json.dumps(list(COMMAND))}"]
     return {"Dockerfile": "".join(f"{line}\n" for line in lines), ".dockerignore": ""}
+
+
+def _pairs(keyword: str, values: Mapping[str, str]) -> list[str]:
+    """Return one instruction for all of them: podman commits an image after each."""
+    words = [f"{name}={quoted(value, name)}" for name, value in sorted(values.items())]
+    return [f"{keyword} " + " \\\n    ".join(words)] if words else []
 
 
 def quoted(value: str, name: str) -> str:

@@ -71,8 +71,8 @@ def with_parents(entries: list[Entry]) -> list[Entry]:
     found: dict[str, Entry] = {}
     for entry in entries:
         for parent in PurePosixPath(entry.path).parents:
-            if str(parent) != ".":
-                found.setdefault(str(parent), Entry(str(parent), "folder"))
+            if str(parent) != "." and found.setdefault(str(parent), Entry(str(parent), "folder")).kind != "folder":
+                raise UsageError(f'"{parent}" would be twice in the image, as a folder and as something else; rename one of them')
         known = found.get(entry.path)
         if known is not None and not known.kind == entry.kind == "folder":
             raise UsageError(f'"{entry.path}" would be twice in the image; rename one of them')
