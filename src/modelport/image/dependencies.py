@@ -107,6 +107,7 @@ def _pip(arguments: list[str], folder: str, platform: str) -> None:
     if "No module named pip" in done.stderr:
         raise MissingExtra(f"fetching libraries takes pip, which {sys.executable} does not have; run: {sys.executable} -m ensurepip")
     errors = [line.removeprefix("ERROR: ") for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
+    errors = [line for line in errors if line.startswith("No matching")] or [line for line in errors if not line.startswith("Ignored")]
     said = " ".join((errors or done.stderr.strip().splitlines() or ["no reason given"])[0].split())
     raise TargetRefused(
         f"pip finds no libraries for {platform}: {said[:300].rstrip('.')}; look at the network and the index, "
