@@ -155,3 +155,14 @@ def test_a_key_file_without_keys_is_refused(tmp_path, content, says):
         file.write_bytes(content)
     with pytest.raises(UsageError, match=says):
         Settings(api_key_file=file).api_keys()
+
+
+def test_api_keys_also_come_from_a_variable_and_none_in_it_is_a_mistake(tmp_path, monkeypatch):
+    file = tmp_path / "keys"
+    file.write_text("one\n")
+    monkeypatch.setenv("MODELPORT_API_KEYS", "two\n three \n")
+    assert Settings().api_keys() == {"two", "three"}
+    assert Settings(api_key_file=file).api_keys() == {"one", "two", "three"}
+    monkeypatch.setenv("MODELPORT_API_KEYS", " \n")
+    with pytest.raises(UsageError, match="holds no key"):
+        Settings().api_keys()

@@ -22,6 +22,8 @@ Kind: TypeAlias = Literal["text", "integer", "number", "switch", "path", "texts"
 T = TypeVar("T")
 
 PREFIX = "MODELPORT_"
+API_KEYS = "MODELPORT_API_KEYS"
+"""The variable that holds API keys, one a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,9 @@ class Settings:
     )
     max_rows: int = _setting(10_000, "Rows that one request may hold.", kind="integer", unit="rows", minimum=1)
     max_body_mb: float = _setting(16.0, "Largest request body.", kind="number", unit="MiB", minimum=0.001)
-    api_key_file: Path | None = _setting(None, "File of API keys, one a line; requests then need one of them.", kind="path")
+    api_key_file: Path | None = _setting(
+        None, "File of API keys, one a line; requests then need one of them. So do keys in the variable MODELPORT_API_KEYS.", kind="path"
+    )
     tls_cert: Path | None = _setting(None, "PEM certificate chain; turns HTTPS on together with --tls-key.", kind="path")
     tls_key: Path | None = _setting(None, "PEM private key of the certificate.", kind="path")
     log_format: str = _setting("text", "How log lines are written.", kind="choice", choices=("text", "json"))
@@ -115,11 +119,22 @@ class Settings:
         return _count("--fronts", self.fronts, 256)
 
     def api_keys(self) -> frozenset[str]:
-        """Read the API keys; empty when none are asked for. Raises: UsageError if the file cannot be read or holds none."""
+        """Read the API keys, of the file and of the variable MODELPORT_API_KEYS; empty when none are asked for.
+
+        The variable is for places that give secrets to a container in no other way. It is no setting, as a flag would show the keys.
+        Raises: UsageError if the file cannot be read, or either holds none.
+        """
+        given = os.environ.get(API_KEYS)
+        named = frozenset() if given is None else _keys(given)
+        if given is not None and not named:
+            raise UsageError(f"{API_KEYS} is set and holds no key; write one key a line, or leave it unset")
+        return named | self._keys_of_file()
+
+    def _keys_of_file(self) -> frozenset[str]:
         if self.api_key_file is None:
             return frozenset()
         try:
-            keys = frozenset(line.strip() for line in self.api_key_file.read_text(encoding="utf-8").splitlines() if line.strip())
+            keys = _keys(self.api_key_file.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(
                 f"--api-key-file {self.api_key_file}: cannot be read as UTF-8 text; give a file with one key a line"
@@ -184,6 +199,10 @@ def _count(flag: str, text: str, most: int) -> int | None:
     if text.isdecimal() and text.isascii() and len(text) < 10 and 1 <= int(text) <= most:
         return int(text)
     raise UsageError(f'{flag} must be "auto" or a whole number from 1 to {most}, found "{text}"')
+
+
+def _keys(text: str) -> frozenset[str]:
+    return frozenset(line.strip() for line in text.splitlines() if line.strip())
 
 
 def _number(setting: Setting, value: object, where: str) -> int | float:
