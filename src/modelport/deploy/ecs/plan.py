@@ -11,7 +11,7 @@ from modelport.deploy.ecs.stack import ResourceChange
 from modelport.telemetry.logs import escape
 
 _SIGNS = {"Add": "+", "Remove": "-", "Modify": "~"}
-_SHOWN = 100
+_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
