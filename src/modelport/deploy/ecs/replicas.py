@@ -36,7 +36,10 @@ _REASONS: tuple[tuple[str, str], ...] = (
         "it did not answer /readyz with 200 in time: its last lines say why; a model that takes long to load needs --grace",
     ),
     (r"[Ss]pot", "AWS took its spot capacity back: another is started"),
-    (r"capacity", "AWS has no capacity for it now: try again, or other subnets or another size"),
+    (
+        r"[Cc]apacity is unavailable|no capacity|lacks capacity",
+        "AWS has no capacity for it now: try again, or other subnets or another size",
+    ),
 )
 _EXITS = {
     2: "the server could not read the model or a setting",
