@@ -19,5 +19,11 @@ _ALL = ("deploy", "status", "logs", "rollback", "destroy")
 
 TARGETS: dict[str, Target] = {
     "ecs": Target("modelport.cli.targets.ecs", _ALL, "aws", "AWS: ECS on Fargate behind a load balancer."),
+    "compose": Target(
+        "modelport.cli.targets.compose",
+        ("deploy", "status", "logs", "destroy"),
+        "deploy",
+        "One machine with Docker Compose, with Prometheus and Grafana.",
+    ),
     "k8s": Target("modelport.cli.targets.k8s", _ALL, "deploy", "A Kubernetes cluster, 1.30 or newer."),
 }

@@ -1,0 +1,196 @@
+"""The file of Docker Compose: what the real Compose makes of it, and that a value stays a value on its way through."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from modelport.deploy.base import Service, Size
+from modelport.deploy.compose import Options, literal, render
+from modelport.deploy.compose_docker import down, logs, status, up
+from modelport.deploy.monitoring.alerts import Limits, rules
+from modelport.deploy.monitoring.dashboard import dashboard
+from modelport.errors import TargetRefused, UsageError
+
+DIGEST = "sha256:" + "a" * 64
+
+
+def service(**facts: Any) -> Service:
+    return Service(**{"name": "toy", "model": "toy", "version": "1", "image": f"registry.test/a/b@{DIGEST}", **facts})
+
+
+@pytest.fixture
+def composed(require_tool: Callable[[str], str], tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """Give what the real Compose reads in a file."""
+    program = require_tool("docker-compose")
+
+    def read(text: str, password: str = "secret") -> dict[str, Any]:
+        line = [program, "--file=-", "config", "--format=json"]
+        environment = {"GRAFANA_PASSWORD": password, "HOME": str(tmp_path), "A": "escaped", "PATH": str(tmp_path)}
+        done = subprocess.run(
+            line, input=text, capture_output=True, encoding="utf-8", cwd=tmp_path, env=environment, timeout=120, check=False
+        )
+        assert done.returncode == 0, done.stderr[-300:]
+        return json.loads(done.stdout)
+
+    return read
+
+
+def unescaped(text: str) -> str:
+    """Compose writes dollars as they have to stand in a file."""
+    return text.replace("$$", "$")
+
+
+def test_compose_reads_the_file_and_every_file_inside_it(composed: Callable[..., dict[str, Any]]) -> None:
+    read = composed(render(service(size=Size(1, 2048)), Options())["compose.yaml"])
+    assert set(read["services"]) == {"model", "prometheus", "grafana"}
+    inside = {name: unescaped(each["content"]) for name, each in read["configs"].items()}
+    assert json.loads(inside["dashboard"]) == json.loads(json.dumps(dashboard()))
+    assert yaml.safe_load(inside["rules"]) == rules(Limits(job="toy", memory_mb=2048))
+    assert yaml.safe_load(inside["prometheus"])["scrape_configs"][0]["static_configs"] == [{"targets": ["model:8080"]}]
+    assert yaml.safe_load(inside["datasource"])["datasources"][0]["url"] == "http://prometheus:9090"
+    granted = {each["source"] for name in ("prometheus", "grafana") for each in read["services"][name]["configs"]}
+    assert granted == set(inside)
+
+
+def test_the_service_may_do_nothing_that_it_need_not(composed: Callable[..., dict[str, Any]]) -> None:
+    model = composed(render(service(drain_s=45), Options(port=5005))["compose.yaml"])["services"]["model"]
+    assert (model["read_only"], model["cap_drop"], model["user"]) == (True, ["ALL"], "1000:1000")
+    assert model["security_opt"] == ["no-new-privileges:true"]
+    assert int(model["mem_limit"]) == 1024**3
+    assert model["stop_grace_period"] == "55s"
+    assert model["healthcheck"]["test"][0] == "CMD"  # no shell
+    assert [(port["host_ip"], port["published"], port["target"]) for port in model["ports"]] == [("127.0.0.1", "5005", 8080)]
+
+
+def test_no_port_is_open_to_others(composed: Callable[..., dict[str, Any]]) -> None:
+    services = composed(render(service(), Options())["compose.yaml"])["services"]
+    assert {port["host_ip"] for each in services.values() for port in each["ports"]} == {"127.0.0.1"}
+
+
+def test_images_have_versions() -> None:
+    services = yaml.safe_load(render(service(), Options())["compose.yaml"])["services"]
+    assert all(re.search(r":v?\d+\.\d+\.\d+$|@sha256:", each["image"]) for each in services.values())
+
+
+def test_without_a_password_grafana_does_not_start(require_tool: Callable[[str], str], tmp_path: Path) -> None:
+    line = [require_tool("docker-compose"), "--file=-", "config"]
+    text = render(service(), Options())["compose.yaml"]
+    done = subprocess.run(
+        line, input=text, capture_output=True, text=True, cwd=tmp_path, env={"HOME": str(tmp_path)}, timeout=60, check=False
+    )
+    assert done.returncode != 0
+    assert "GRAFANA_PASSWORD" in done.stderr
+
+
+def test_alone_it_needs_no_password(composed: Callable[..., dict[str, Any]]) -> None:
+    read = composed(render(service(), Options(is_watched=False))["compose.yaml"], password="")
+    assert set(read["services"]) == {"model"}
+
+
+def test_ten_thousand_nasty_values_arrive_as_they_are(nasty: Callable[[int], list[str]], composed: Callable[..., dict[str, Any]]) -> None:
+    values = {f"V{number}": text for number, text in enumerate(nasty(10_000))}
+    read = composed(render(service(environment=values), Options())["compose.yaml"])
+    found = {name: unescaped(text) for name, text in read["services"]["model"]["environment"].items() if name in values}
+    assert {name: (found.get(name), text) for name, text in values.items() if found.get(name) != text} == {}
+    assert set(read["services"]) == {"model", "prometheus", "grafana"}
+
+
+def test_dollars_are_written_twice() -> None:
+    assert literal("${A} $$ $") == "$${A} $$$$ $$"
+
+
+@pytest.mark.parametrize("name", ["MODELPORT_HOST", "MODELPORT_PORT", "MODELPORT_DRAIN"])
+def test_what_the_target_says_is_not_said_twice(name: str) -> None:
+    with pytest.raises(UsageError, match="leave it out of --set"):
+        render(service(environment={name: "1"}), Options())
+
+
+@pytest.mark.parametrize("ports", [(0, 1, 2), (1, 1, 2), (1, 2, 70_000)])
+def test_ports_that_cannot_be_are_refused(ports: tuple[int, int, int]) -> None:
+    with pytest.raises(UsageError, match="--prometheus-port"):
+        Options(*ports)
+
+
+@pytest.fixture
+def recorder(tmp_path: Path) -> Callable[..., tuple[str, ...]]:
+    """Give a program in docker's place that writes down what it is called with: there is no daemon, and no image of Grafana, here."""
+
+    def make(*, code: int = 0, said: str = "") -> tuple[str, ...]:
+        program = tmp_path / "docker"
+        program.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" > {tmp_path}/called\ncat > {tmp_path}/read\necho '{said}' >&2\nexit {code}\n")
+        program.chmod(0o755)
+        return (str(program), "compose")
+
+    return make
+
+
+def test_compose_is_called_with_lists_and_reads_the_file_from_its_input(recorder: Callable[..., tuple[str, ...]], tmp_path: Path) -> None:
+    program = recorder()
+    calls = {
+        "compose --file=- up --detach --remove-orphans --wait": lambda: up("a: b\n", is_waiting=True, program=program),
+        "compose --dry-run --file=- up --detach --remove-orphans": lambda: up("a: b\n", is_waiting=False, is_plan=True, program=program),
+    }
+    for expected, call in calls.items():
+        call()
+        assert (tmp_path / "called").read_text().split() == expected.split()
+        assert (tmp_path / "read").read_text() == "a: b\n"
+
+
+def test_the_other_verbs_name_the_project_alone(recorder: Callable[..., tuple[str, ...]], tmp_path: Path, capfd: Any) -> None:
+    program = recorder()
+    with Path("/dev/null").open() as nothing:
+        import os
+
+        before = os.dup(0)
+        os.dup2(nothing.fileno(), 0)
+        try:
+            for call in (
+                lambda: status("toy", is_json=True, program=program),
+                lambda: logs("toy", count=5, is_following=True, program=program),
+                lambda: down("toy", with_data=True, program=program),
+            ):
+                call()
+                assert (tmp_path / "called").read_text().split()[:2] == ["compose", "--project-name=toy"]
+        finally:
+            os.dup2(before, 0)
+            os.close(before)
+    assert (tmp_path / "called").read_text().split()[2:] == ["down", "--remove-orphans", "--volumes"]
+
+
+@pytest.mark.parametrize(
+    ("said", "cure"),
+    [
+        ("required variable GRAFANA_PASSWORD is missing", "--no-monitoring"),
+        ("docker: unknown command: docker compose", "plug-in"),
+        ("Cannot connect to the Docker daemon", "start the Docker daemon"),
+        ("Bind failed: port is already allocated", "--grafana-port"),
+        ("", "without a word"),
+    ],
+)
+def test_what_docker_refuses_is_quoted_with_what_to_do(recorder: Callable[..., tuple[str, ...]], said: str, cure: str) -> None:
+    with pytest.raises(TargetRefused, match=cure):
+        up("a: b\n", is_waiting=True, program=recorder(code=1, said=said))
+
+
+def test_without_docker_it_is_said_in_a_sentence() -> None:
+    with pytest.raises(UsageError, match="is not installed here"):
+        up("", is_waiting=True, program=("/nowhere/docker", "compose"))
+
+
+@pytest.mark.slow
+def test_the_command_writes_one_file(
+    modelport: Callable[..., Any], toy: Path, tmp_path: Path, composed: Callable[..., dict[str, Any]]
+) -> None:
+    done = modelport("deploy", "compose", toy, "--image", f"a/b@{DIGEST}", "--emit", "out")
+    assert done.code == 0, done.err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["compose.yaml"]
+    assert composed((tmp_path / "out" / "compose.yaml").read_text("utf-8"))["name"] == "toy"
+    assert "docker compose --file" in done.out
