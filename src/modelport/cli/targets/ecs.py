@@ -22,6 +22,7 @@ F = TypeVar("F", bound=Callable[..., object])
 
 _KEYS = "MODELPORT_API_KEYS"
 _OWN = (
+    click.option("--base", default="", metavar="BASE", help="Base of the image that is built, as `modelport image --base` takes it."),
     click.option("--vpc", metavar="ID", help="Network; by default the account's default VPC."),
     click.option("--subnet", "balancer", multiple=True, metavar="ID", help="Subnet of the load balancer; two at least, in two zones."),
     click.option("--task-subnet", "tasks", multiple=True, metavar="ID", help="Subnet of the replicas; by default the load balancer's."),
@@ -89,7 +90,7 @@ def deploy(file: Path, image: str | None, region: str | None, profile: str | Non
     from modelport.deploy.ecs.images import Source
     from modelport.formats.base import Options as Reading
 
-    source = Source(file, Reading(frozenset(trust)), described.version, f"linux/{given['arch']}")
+    source = Source(file, Reading(frozenset(trust)), described.version, f"linux/{given['arch']}", cast("str", given["base"]))
     wish = Wish(source, bool(given["is_plan"]), bool(given["is_agreed"]), bool(given["is_waiting"]))
     return _report(bring(Account(region, profile), described, own, wish, _talk()), is_json=bool(given["is_json"]))
 

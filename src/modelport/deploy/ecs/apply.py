@@ -151,6 +151,8 @@ def draw(account: Account, service: Service, options: Options) -> Draft:
     service = replace(service, image=image)
     parameters.values(service, options)
     notes = [*place.notes, *_certificate_notes(account, options), *_notes(service, options)]
+    if is_unbuilt:
+        notes.append(f"the image is yet to be built, and pushed to the repository {images.repository_name(service.name)}")
     return Draft(service, options, is_unbuilt, tuple(notes), number)
 
 

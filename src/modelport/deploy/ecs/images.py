@@ -73,12 +73,13 @@ class Tags(msgspec.Struct, rename="camel", frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What an image is built from. ``platform``: such as linux/amd64."""
+    """What an image is built from. ``platform``: such as linux/amd64. ``base``: as `modelport image` takes it, "" for the default."""
 
     file: Path
     reading: Reading
     version: str
     platform: str
+    base: str = ""
 
 
 def by_digest(account: Account, image: str) -> str:
@@ -167,7 +168,7 @@ def push(address: str, source: Source, say: Callable[[str], None]) -> str:
     # Tags of the repository are immutable, so each build has its own; what is deployed is the digest.
     version = re.sub(r"[^A-Za-z0-9_]", "-", source.version)[:60]
     tag = f"{address}:v{version}-{datetime.now(UTC):%Y%m%d%H%M%S}"
-    return build(Order(source.file, tag, source.reading, platforms=(source.platform,), is_pushed=True), say).reference
+    return build(Order(source.file, tag, source.reading, source.base, platforms=(source.platform,), is_pushed=True), say).reference
 
 
 def _lifecycle() -> dict[str, object]:
