@@ -42,6 +42,12 @@ def _flags(command: click.Command) -> set[str]:
     return {flag for param in command.params for flag in (*param.opts, *param.secondary_opts)} | {"--help"}
 
 
+def _command(command: click.Command, words: list[str]) -> click.Command:
+    """Give the command of a target, where the verb has targets and one is named."""
+    named = command.get_command(click.Context(command), words[0]) if isinstance(command, click.Group) and words else None
+    return command if named is None else named
+
+
 def _anchors(path: Path) -> set[str]:
     titles = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.strip().lower()).replace(" ", "-") for title in titles}
@@ -69,7 +75,7 @@ def test_commands_and_flags_that_are_shown_exist(path: Path) -> None:
         verb, *rest = line.split("  #")[0].split()
         if not re.fullmatch(r"[a-z]+", verb):
             verb = "serve"
-        known = _flags(commands[verb]) if verb in commands else set()
+        known = _flags(_command(commands[verb], rest)) if verb in commands else set()
         wrong += [(line, word) for word in rest if re.fullmatch(r"--[a-z][a-z-]*(=.*)?", word) and word.split("=")[0] not in known]
         wrong += [] if verb in commands else [(line, verb)]
     assert wrong == []

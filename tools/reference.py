@@ -139,6 +139,10 @@ def cli_page() -> str:
         command = root.get_command(context, name)
         if command is not None and not command.hidden:
             blocks += command_blocks(f"modelport {name}", command)
+        if isinstance(command, click.Group):  # a verb that has targets
+            inner = click.Context(command, info_name=f"modelport {name}", parent=context)
+            found = {target: command.get_command(inner, target) for target in command.list_commands(inner)}
+            blocks += [block for target, each in found.items() if each for block in command_blocks(f"modelport {name} {target}", each)]
     return page("Commands", "`modelport.cli`", blocks)
 
 
