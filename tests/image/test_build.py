@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from modelport.errors import TargetRefused
 from modelport.image.build import build
 from modelport.image.order import Built, Order
 
@@ -106,7 +107,7 @@ def sentiment(
     def make(folder: Path) -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("XDG_CACHE_HOME", str(cache))
-            (folder / "digest").write_text(build(order(folder)).digest)
+            build(order(folder))
 
     folder = once("sentiment", make)
     return order(folder), folder
@@ -191,7 +192,7 @@ def test_the_same_inputs_give_the_same_digest_wherever_and_however_they_are_buil
     sentiment: tuple[Order, Path], cached: Path, tmp_path: Path
 ) -> None:
     """Another folder, other times, another umask, another locale, another process: the same bytes."""
-    order, folder = sentiment
+    order, _ = sentiment
     copy = tmp_path / "elsewhere" / "sentiment"
     shutil.copytree(SENTIMENT, copy, ignore=shutil.ignore_patterns("__pycache__"))
     for path in copy.rglob("*"):
@@ -208,7 +209,7 @@ def test_the_same_inputs_give_the_same_digest_wherever_and_however_they_are_buil
     done = subprocess.run(
         [sys.executable, "-c", script, *map(str, arguments)], capture_output=True, text=True, env=environment, timeout=300, check=False
     )
-    assert done.stdout.strip() == (folder / "digest").read_text(), done.stderr
+    assert done.stdout.strip() == build(replace(order, output=f"oci:{tmp_path}/here")).digest, done.stderr
 
 
 def test_the_image_is_small_and_says_what_is_in_it(sentiment: tuple[Order, Path], podman: object) -> None:
@@ -322,21 +323,26 @@ def test_podman_builds_the_same_contract_from_a_generated_dockerfile(
     debian: Path,
     podman: object,
     run: Callable[..., Container],
+    registry: object,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Without a network inside; the answers are the estimator's."""
+    """Without a network inside; the answers are the estimator's. It is written and pushed by podman, too."""
     for name, value in podman.environment.items():
         monkeypatch.setenv(name, value)
     model = saved_model("iris_named")
     label = "nasty $HOME \\ \" ' ${X:-y} # `id` $(id) é"
-    order = Order(model.path, "localhost/iris:1", base=str(debian), engine="podman", labels={"note": label}, environment={"NOTE": label})
-    built = build(order)
-    assert built.reference == "localhost/iris:1"
-    shown = json.loads(podman("inspect", "localhost/iris:1").stdout)[0]["Config"]
+    order = Order(model.path, f"{registry.host}/iris:1", base=str(debian), engine="podman", is_pushed=True, output=str(tmp_path / "x.tar"))
+    built = build(replace(order, labels={"note": label}, environment={"NOTE": label}))
+    assert built.reference == f"{registry.host}/iris@{built.digest}"
+    assert _skopeo(registry, "iris:1")["Digest"] == built.digest
+    with tarfile.open(tmp_path / "x.tar") as archive:
+        assert "manifest.json" in archive.getnames()
+    shown = json.loads(podman("inspect", order.tag).stdout)[0]["Config"]
     assert shown["Labels"]["note"] == label
     assert f"NOTE={label}" in shown["Env"]
     assert (shown["User"], shown["Entrypoint"], shown["Cmd"]) == ("1000:1000", ["/opt/modelport/bin/modelport"], ["serve"])
-    container = run("localhost/iris:1")
+    container = run(order.tag)
     container.await_ready()
     rows = model.rows.to_dict("records")
     _, records = container.post("/predict", rows)
@@ -344,6 +350,23 @@ def test_podman_builds_the_same_contract_from_a_generated_dockerfile(
     assert podman("exec", container.name, "/opt/modelport/bin/healthcheck").returncode == 0
     podman("kill", "--signal", str(int(signal.SIGTERM)), container.name)
     assert podman("wait", container.name).stdout.strip() == "0"
+
+
+def test_podman_builds_upon_an_image_that_it_has(
+    toy_bundle: Path, cached: Path, root_tar: Path, podman: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in podman.environment.items():
+        monkeypatch.setenv(name, value)
+    podman("import", "--quiet", root_tar, "localhost/root:1")
+    (tmp_path / "lock").write_text('{"format": 1, "python": "3.11", "requirements": [], "platforms": {"linux/amd64": []}}')
+    out = f"oci:{tmp_path}/out"
+    order = Order(toy_bundle, "localhost/toy:1", base="localhost/root:1", engine="podman", lock=tmp_path / "lock", output=out)
+    assert build(order).digest.startswith("sha256:")
+    assert (tmp_path / "out" / "index.json").is_file()
+    assert podman("run", "--rm", "--entrypoint", "/nowhere", "localhost/toy:1", check=False).returncode != 0
+    for base, said in (("127.0.0.1:1/absent:1", "podman pull refused: "), ("localhost/root:1", "podman build refused: ")):
+        with pytest.raises(TargetRefused, match=said):
+            build(replace(order, base=base, tag="localhost/toy:1" if base != "localhost/root:1" else "localhost:1/" + "a" * 300))
 
 
 def test_an_image_for_two_platforms_has_the_wheels_of_each(
