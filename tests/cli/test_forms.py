@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,9 +17,10 @@ import pytest
 from sklearn.gaussian_process import GaussianProcessClassifier
 from sklearn.linear_model import LogisticRegression
 
+from modelport.columns import Columns
 from modelport.engine.probe import Compiled
 from modelport.formats.estimator_labels import MARGIN
-from modelport.forms.program.form import ROW_MS, Form, dump, load
+from modelport.forms.program.form import ROW_MS, Form, dump, load, open_form
 from modelport.forms.program.steps import dump as dump_program
 from modelport.server import kept
 
@@ -121,6 +123,86 @@ def test_in_worker_processes_the_same_form_answers_the_same_bytes(serve: Callabl
         assert workers.stop() == 0
     fresh = serve(tied, "--isolation", "process", env={"XDG_CACHE_HOME": env["XDG_CACHE_HOME"] + "2"})
     assert fresh.request("/predict", rows)[2] == expected
+
+
+def unreadable(form: Form) -> Form:
+    """Return it as an earlier modelport might have written it: with an operation that this one does not have."""
+    first = form.program.steps[0]
+    return replace(form, program=replace(form.program, steps=(replace(first, op="gone"), *form.program.steps[1:])))
+
+
+def failing(form: Form) -> Form:
+    """Return it with rows that its own program does not take."""
+    return replace(form, trial=Columns({"other": np.zeros(1)}))
+
+
+def untrue(form: Form) -> Form:
+    """Return it with answers that it does not give."""
+    return replace(form, expected=Columns({name: array[::-1].copy() for name, array in form.expected.items()}))
+
+
+def spoil(path: Path, how: Callable[[Form], Form] | bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Change a kept form, or put bytes in its place that are none, under a digest that is right."""
+    if callable(how):
+        rewrite(path, how, monkeypatch)
+    else:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(path.parents[2]))
+        kept.keep(path.name, Compiled(how))
+
+
+@pytest.mark.parametrize(
+    ("how", "flags"),
+    [
+        (unreadable, ["--isolation", "process", "--workers", "2"]),
+        (failing, ["--isolation", "process"]),
+        (untrue, ["--isolation", "process"]),
+        (b"of an older kind", ["--isolation", "process"]),
+        (unreadable, ["--isolation", "inline"]),
+        (failing, []),
+    ],
+    ids=["operation", "rows", "answers", "bytes", "inline", "auto"],
+)
+def test_a_kept_form_that_does_not_open_is_made_anew_once(
+    how: Callable[[Form], Form] | bytes,
+    flags: list[str],
+    serve: Callable,
+    tied: Path,
+    env: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = ROWS.tolist()
+    first = serve(tied, env=env)
+    expected = first.request("/predict", rows)[2]
+    assert first.stop() == 0
+    path = kept_form(tmp_path)
+    spoil(path, how, monkeypatch)
+    spoilt, written = path.read_bytes(), None
+    for _ in range(2):
+        server = serve(tied, *flags, env=env)
+        assert server.request("/predict", rows)[2] == expected
+        assert model_of(server)["form"] == "compiled"
+        assert server.stop() == 0
+        assert written in (None, path.stat().st_mtime_ns), "it was made a second time"
+        written = path.stat().st_mtime_ns
+    assert path.read_bytes() != spoilt
+    found = kept.find(path.name)
+    assert found is not None
+    open_form(load(found.data))
+
+
+def test_a_worker_that_replaces_another_finds_the_form_that_was_made_anew(
+    serve: Callable, tied: Path, env: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert serve(tied, env=env).stop() == 0
+    spoil(kept_form(tmp_path), unreadable, monkeypatch)
+    server = serve(tied, "--isolation", "process", "--workers", "1", env=env)
+    (pid,) = workers_of(server)
+    assert "sklearn" in mapped(pid)
+    os.kill(pid, signal.SIGKILL)
+    assert server.request("/predict", ROWS.tolist())[0] == 200
+    (other,) = [each for each in workers_of(server) if each != pid]
+    assert "sklearn" not in mapped(other)
 
 
 def test_predict_prints_the_bytes_that_serve_answers_before_and_after(

@@ -58,17 +58,19 @@ class Adopting:
         described = await self._pool.start()
         adoption = self._adoption
         found, self._pool.compiled = self._pool.compiled, Compiled()  # which may be as large as the model
-        if found == Compiled():  # not probed
+        if found == Compiled():  # nothing was looked for
             found = adoption.known
         else:
             found = adoption.keep(found)
+        if adoption.isolation == "process":
+            return _noting(described, found.reason)
         if _is_part(found):
             found = Compiled(reason=PART)
         if adoption.isolation == "inline" and not found.data:
             reason = found.reason or "no form was looked for"
             raise LoadError(f"--isolation inline: {reason}; leave the flag out, and worker processes answer")
-        if not found.data or adoption.isolation == "process":
-            return replace(described, details={**described.details, "no_form": found.reason}) if found.reason else described
+        if not found.data:
+            return _noting(described, found.reason)
         try:
             form = load(found.data)
             if adoption.isolation == "auto" and adoption.workers > 1 and form.is_slow:
@@ -124,6 +126,10 @@ class Adopting:
     async def close(self) -> None:
         """End everything."""
         await self._inner.close()
+
+
+def _noting(described: Description, no_form: str) -> Description:
+    return replace(described, details={**described.details, "no_form": no_form}) if no_form else described
 
 
 def _is_part(found: Compiled) -> bool:

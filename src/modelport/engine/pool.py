@@ -21,14 +21,13 @@ from modelport.engine import confinement, core
 from modelport.engine.batcher import Batch
 from modelport.engine.confinement import Confinement
 from modelport.engine.executor import Description, Listener
-from modelport.engine.probe import Compiled, exit_reason, probe, rebuild
+from modelport.engine.probe import Compiled, exit_reason, findings, probe, rebuild
 from modelport.engine.process import Command, Worker
 from modelport.errors import LoadError, ModelError
 from modelport.schema import Schema
 
 _log = structlog.get_logger(__name__)
-_FIRST_BACKOFF_S = 0.1
-_LAST_BACKOFF_S = 30.0
+_FIRST_BACKOFF_S, _LAST_BACKOFF_S = 0.1, 30.0
 _PATIENCE_FAILURES = 3
 _LIGHT_S = 0.5e-3  # less than what the front takes to read the requests of a turn and to write their answers
 
@@ -51,7 +50,7 @@ class PoolSettings:
 
 
 class Pool:
-    """The workers of one model version on one front. ``compiled``: what the probe found of a form, once it is started."""
+    """The workers of one model version on one front. ``compiled``: what was found of a form, if one was looked for, once it is started."""
 
     def __init__(self, settings: PoolSettings, listener: Listener) -> None:
         self._settings = settings
@@ -185,7 +184,7 @@ class Pool:
     def received(self, worker: Worker, header: Mapping[str, object], columns: Columns | None) -> None:
         """Handle a worker's frame: it is ready, it could not load, or it answers a batch."""
         if header.get("kind") == "ready" and not worker.is_ready:
-            self._became_ready(worker, header)
+            self._became_ready(worker, header, columns)
         elif header.get("kind") == "failed":
             self._could_not_load(header)
         else:
@@ -198,11 +197,10 @@ class Pool:
         if worker in self._free:
             self._free.remove(worker)
         batch = self._batches.pop(worker, None)
-        if self._is_closing:
-            return
-        self._own(self._replace(worker))
-        if batch is not None:
-            self._listener.died(batch)
+        if not self._is_closing:
+            self._own(self._replace(worker))
+            if batch is not None:
+                self._listener.died(batch)
 
     def _own(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -237,17 +235,19 @@ class Pool:
         _log.warning("worker ended", pid=worker.pid, reason=exit_reason(code), restart_in_s=delay_s)
         await self._spawn(delay_s)
 
-    def _became_ready(self, worker: Worker, header: Mapping[str, object]) -> None:
+    def _became_ready(self, worker: Worker, header: Mapping[str, object], columns: Columns | None) -> None:
         worker.is_ready = True
         if self._is_closing:
             return
         self._free.append(worker)
         if self._ready is not None and not self._ready.done():
             schema = Schema.from_dict(cast("Mapping[str, object]", header["schema"]))
-            details = dict(cast("Mapping[str, object]", header.get("details") or {}))
+            details = {**cast("Mapping[str, object]", header.get("details") or {})}
             held = self._settings.confinement
             if held.exceptions and held.setting != "off":
                 details["sandbox"] = f"{details.get('sandbox')}, open to: {held.exceptions}"
+            if not self._settings.is_probed:
+                self.compiled = findings(header, columns)  # by a worker whose kept form does not open
             self._ready.set_result(Description(schema, str(header["form"]), details))
         self._listener.freed()
 

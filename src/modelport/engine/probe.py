@@ -68,11 +68,15 @@ async def probe(command: Callable[[], Command], order: Mapping[str, object]) -> 
             raise LoadError(_verdict(await worker.exit_code()))
         if said.get("kind") != "ready":
             raise rebuild(cast("Mapping[str, object]", said["error"]))
-        found = watch.columns
-        return Compiled(found["form"].tobytes() if found is not None and "form" in found else b"", str(said.get("no_form", "")))
+        return findings(said, watch.columns)
     finally:
         worker.kill()  # there is nothing in it to keep
         await worker.stop()
+
+
+def findings(said: Mapping[str, object], columns: Columns | None) -> Compiled:
+    """Return what a process that is ready found of a form, nothing where it did not look for one."""
+    return Compiled(columns["form"].tobytes() if columns is not None and "form" in columns else b"", str(said.get("no_form", "")))
 
 
 def exit_reason(code: int) -> str:

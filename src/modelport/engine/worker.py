@@ -50,10 +50,10 @@ def _work(sock: socket.socket, request: Mapping[str, object], level: Level) -> N
     try:
         if request.get("sandbox") == "require" and not level.is_whole:
             raise SandboxMissing(f"--sandbox require: this system cannot hold a worker ({level}); use a newer kernel, or --sandbox auto")
-        model = _load(request)
+        model, whole = _load(request)
         details = {"is_row_wise": model.is_row_wise, "sandbox": str(level), **model.details}
         ready: dict[str, object] = {"kind": "ready", "schema": model.schema.to_dict(), "form": model.form, "details": details}
-        compiled = _compile(model, ready) if request.get("is_probe") and request.get("compile") else None
+        compiled = None if whole is None else _compile(whole, ready)
         core.encode(ready)
     except Exception as error:  # noqa: BLE001  # whatever loading raises is told to the front, which reports it
         if is_debug:
@@ -75,17 +75,18 @@ def _work(sock: socket.socket, request: Mapping[str, object], level: Level) -> N
     core.run(sock, predict, describe)
 
 
-def _load(request: Mapping[str, object]) -> Model:
+def _load(request: Mapping[str, object]) -> tuple[Model, Model | None]:
+    """Return what answers, and the original where the front is to be given the form of it."""
     is_probe = bool(request.get("is_probe"))
     sandbox.limit_memory()
     bundle = open_bundle(Path(cast("str", request["source"])))
-    model = _model(request, bundle)
+    model, whole = _model(request, bundle)
     started_s = time.monotonic()
     _warm_up(model)
     if is_probe:
         rehearse(model, time.monotonic() - started_s, is_own_code=bool(bundle.manifest.hooks))
     sandbox.lift_memory_limit()
-    return model
+    return model, whole
 
 
 def _compile(model: Model, ready: dict[str, object]) -> dict[str, Array] | None:
@@ -97,17 +98,21 @@ def _compile(model: Model, ready: dict[str, object]) -> dict[str, Array] | None:
         return None
 
 
-def _model(request: Mapping[str, object], bundle: Bundle) -> Model:
+def _model(request: Mapping[str, object], bundle: Bundle) -> tuple[Model, Model | None]:
     def original(instead: Predictor | None = None) -> Model:
         return load_model(bundle, _options(request), is_checked=bool(request.get("is_snapshot")), instead=instead)
 
-    is_probe, threads = bool(request.get("is_probe")), cast("int | None", request.get("threads"))
-    if request.get("form") and not is_probe:
+    threads = cast("int | None", request.get("threads"))
+    if request.get("is_probe"):
+        whole = original()
+        return whole, whole if request.get("compile") else None
+    if request.get("form"):
         try:
-            return formed(_form(request), original, threads)
-        except LoadError:  # it no longer holds: the model is there to make another
-            return adopt(original(), threads)
-    return adopt(original(), threads) if request.get("adopt") and not is_probe else original()
+            return formed(_form(request), original, threads), None
+        except LoadError:  # it no longer holds: the model is there to make another, for this worker and for the next start
+            whole = original()
+            return adopt(whole, threads), whole
+    return adopt(original(), threads) if request.get("adopt") else original(), None
 
 
 def _form(request: Mapping[str, object]) -> Form:

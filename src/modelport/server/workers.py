@@ -61,7 +61,8 @@ def executor(snapshot: Snapshot, listener: Listener, settings: Settings, staff: 
     is_inline = settings.isolation != "process"
     path = snapshot.folder.path / "form"
     if has_form and _is_apart(found, settings, staff) and kept.share(key, path, staff.shelf):
-        return pool(snapshot, listener, settings, replace(staff, is_formed=True, form=path))
+        answering = pool(snapshot, listener, settings, replace(staff, is_formed=True, form=path))
+        return Adopting(answering, Adoption(listener, original, partial(_renew, key, path, staff), "process"))
     if is_inline and (opened := _opened(found)) is not None:
         return Inline(*opened, listener, original)
     staff = replace(staff, is_probed=staff.is_probed or found is None or has_form, is_formed=not is_inline)
@@ -69,6 +70,14 @@ def executor(snapshot: Snapshot, listener: Listener, settings: Settings, staff: 
     isolation = cast("Isolation", settings.isolation)
     known = found if found is not None and not staff.is_probed else Compiled()
     return Adopting(workers, Adoption(listener, original, partial(kept.keep, key, folder=staff.shelf), isolation, known, staff.workers))
+
+
+def _renew(key: str, path: Path, staff: Staff, made: Compiled) -> Compiled:
+    """Keep what workers made in place of a form that does not open, for the next start and for workers that replace these."""
+    found = kept.keep(key, made, staff.shelf)
+    if found.data:
+        kept.share(key, path, staff.shelf)
+    return found
 
 
 def _is_apart(found: Compiled | None, settings: Settings, staff: Staff) -> bool:

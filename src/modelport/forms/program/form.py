@@ -121,7 +121,10 @@ def open_form(form: Form) -> Predict:
     Raises: LoadError where it does not fit together or no longer gives the original's answers.
     """
     predict = bind(make_ready(form.program), form.schema, form.own)
-    problem, _ = compare(form.expected, predict(form.trial, None), tolerance_of(form.program))
+    try:
+        problem, _ = compare(form.expected, predict(form.trial, None), tolerance_of(form.program))
+    except Exception as error:  # what an earlier modelport wrote, or somebody edited, may fail in any way
+        raise LoadError(f"the converted form fails on its own rows ({error!s:.100}); delete it, and it is made again") from error
     if problem:
         raise LoadError(f"the converted form no longer answers as the model did ({problem}); delete it, and it is made again")
     return predict
