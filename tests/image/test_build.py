@@ -342,7 +342,7 @@ def test_podman_builds_the_same_contract_from_a_generated_dockerfile(
     assert shown["Labels"]["note"] == label
     assert f"NOTE={label}" in shown["Env"]
     assert (shown["User"], shown["Entrypoint"], shown["Cmd"]) == ("1000:1000", ["/opt/modelport/bin/modelport"], ["serve"])
-    container = run(order.tag)
+    container = run(order.tag, "--read-only-tmpfs=false")  # nowhere to write to but memory
     container.await_ready()
     rows = model.rows.to_dict("records")
     _, records = container.post("/predict", rows)

@@ -15,8 +15,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from modelport.errors import TargetRefused, UsageError
-from modelport.image.login import credentials
+from modelport.errors import TargetRefused, UnreadableFile, UsageError
+from modelport.image.login import bearer, credentials
 from modelport.image.order import Access, Credentials
 from modelport.image.reference import parse
 from modelport.image.registry import Registry, words
@@ -384,3 +384,57 @@ def test_words_of_a_registry_are_shown_on_one_line_without_control_characters() 
     assert words(b'{"errors":[{"code":"DENIED","message":"no\\u001b[2J\\nway"}]}') == "DENIED: no[2J way"
     assert words(b"<html>") == "<html>"
     assert words(b"") == "no reason given"
+
+
+def test_an_identity_token_is_exchanged_and_a_token_that_is_none_is_refused(store: Store) -> None:
+    """What docker keeps of some registries is no password, but a token to ask for others with (OAuth 2)."""
+    asked: list[dict[str, list[str]]] = []
+    answers = [b'{"access_token": "abc"}', b"{}", b'{"token": "a\\nb"}']
+
+    class Tokens(BaseHTTPRequestHandler):
+        def log_message(self, *arguments: object) -> None:
+            return
+
+        def do_POST(self) -> None:
+            asked.append(parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode()))
+            data = answers.pop(0)
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Tokens)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    login = Credentials("<token>", "kept")
+    challenge = f'Bearer realm="http://127.0.0.1:{server.server_address[1]}/t",service="s"'
+    try:
+        assert bearer(Transport(), challenge, "registry.test", login) == "Bearer abc"
+        for said in ("answered without a token", "is no token"):
+            with pytest.raises(TargetRefused, match=said):
+                bearer(Transport(), challenge, "registry.test", login)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert asked[0]["grant_type"] == ["refresh_token"]
+    assert asked[0]["refresh_token"] == ["kept"]
+    with pytest.raises(TargetRefused, match="does not say where to get one"):
+        bearer(Transport(), 'Bearer realm="file:///etc/passwd"', "registry.test", login)
+
+
+def test_a_blob_that_is_not_what_was_promised_is_not_kept(store: Store) -> None:
+    blob = store.put(b"right", KIND)
+    other = Store(store.root / "other")
+    for data in (b"wrong", b"right and more", b"r"):
+        with pytest.raises(TargetRefused, match="was promised as"):
+            other.fill(blob, [data])
+    assert not other.has(blob)
+    assert list((other.root / "blobs" / "sha256").iterdir()) == []
+    store.path(blob.digest).write_bytes(b"wrong")
+    with pytest.raises(TargetRefused, match="somebody changed it"):
+        store.read(blob)
+    with pytest.raises(TargetRefused, match="at most 3 were expected"):
+        store.read(blob, limit=3)
+    with pytest.raises(UnreadableFile, match="is no digest"):
+        store.path("../x")

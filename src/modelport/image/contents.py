@@ -14,10 +14,14 @@ from modelport.image.python import Python
 from modelport.image.tree import Entry, file, walk
 
 _LAUNCHER = """#!{python} -P
+import os
 import sys
 
 from modelport.cli import main
 
+# Where nothing of the file system may be written, memory holds the private copy of the model.
+if "TMPDIR" not in os.environ and not any(os.access(place, os.W_OK) for place in ("/tmp", "/var/tmp")):
+    os.environ["TMPDIR"] = "/dev/shm"
 sys.argv[0] = "modelport"
 main()
 """
