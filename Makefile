@@ -16,7 +16,7 @@ help:
 	@echo "make test    every test, with branch coverage (ARGS='...' goes to pytest)"
 	@echo "make check   lint, format, types, import rules, currency of the reference pages"
 	@echo "make bench   the benchmarks beside a Flask peer (ARGS='--seconds 2 --rounds 2' for a short run)"
-	@echo "make docs    writes docs/reference/ from the code"
+	@echo "make docs    writes docs/reference/ and ops/ from the code"
 
 serve: $(VENV)/.stamp-serve
 	$(BIN)/modelport serve $(FILE) --host $(HOST) --port $(PORT)
@@ -30,9 +30,11 @@ check: $(VENV)/.stamp-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tools/reference.py --check
+	$(BIN)/python tools/ops.py --check
 
 docs: $(VENV)/.stamp-dev
 	$(BIN)/python tools/reference.py
+	$(BIN)/python tools/ops.py
 
 bench: $(VENV)/.stamp-dev
 	benchmarks/peers/install.sh

@@ -32,6 +32,10 @@ OPERATOR = ("monitoring.coreos.com", ("v1", {"servicemonitors": ("ServiceMonitor
 REVISION = "deployment.kubernetes.io/revision"
 
 
+_OUT_OF_TIME = [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]
+_REFUSED = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate"}
+
+
 @dataclass(frozen=True)
 class Fate:
     """How pods of an image fare: "ready", or the reason that their container waits for; with what it said, and its log."""
@@ -111,6 +115,8 @@ class Cluster:
             "readyReplicas": ready,
             "availableReplicas": ready,
             "conditions": [],
+            **({"conditions": _OUT_OF_TIME} if fate.reason == "slow" else {}),
+            **({"conditions": [_REFUSED | {"message": fate.message}]} if fate.reason == "quota" else {}),
             **failed,
         }
 
@@ -122,7 +128,7 @@ def _pod(name: str, template: Object, fate: Fate) -> Object:
     ended: Object = {}
     if fate.reason == "Unschedulable":
         return _with_status(name, template, [{"type": "PodScheduled", "status": "False", "message": fate.message}], [])
-    if not is_ready and fate.reason != "slow":
+    if not is_ready and fate.reason not in ("slow", "quota", "ended"):
         state = {"waiting": {"reason": fate.reason, "message": fate.message}}
     if fate.code:
         ended = {"terminated": {"exitCode": fate.code, "reason": "OOMKilled" if fate.code == 137 else "Error"}}

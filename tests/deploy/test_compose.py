@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from collections.abc import Callable
@@ -147,8 +148,6 @@ def test_compose_is_called_with_lists_and_reads_the_file_from_its_input(recorder
 def test_the_other_verbs_name_the_project_alone(recorder: Callable[..., tuple[str, ...]], tmp_path: Path, capfd: Any) -> None:
     program = recorder()
     with Path("/dev/null").open() as nothing:
-        import os
-
         before = os.dup(0)
         os.dup2(nothing.fileno(), 0)
         try:
@@ -194,3 +193,23 @@ def test_the_command_writes_one_file(
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["compose.yaml"]
     assert composed((tmp_path / "out" / "compose.yaml").read_text("utf-8"))["name"] == "toy"
     assert "docker compose --file" in done.out
+
+
+@pytest.mark.slow
+def test_the_verbs_hand_over_to_docker(
+    modelport: Callable[..., Any], toy: Path, tmp_path: Path, recorder: Callable[..., tuple[str, ...]]
+) -> None:
+    recorder()
+    path = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    asked = ("deploy", "compose", toy, "--image", f"a/b@{DIGEST}", "--port", "5005")
+    assert modelport(*asked, env=path).code == 2  # nobody to ask
+    assert not (tmp_path / "called").exists()
+    assert modelport(*asked, "--plan", env=path).code == 0
+    assert "--dry-run" in (tmp_path / "called").read_text().split()
+    done = modelport(*asked, "--yes", env=path)
+    assert (done.code, done.out) == (0, "answers at http://127.0.0.1:5005/; next: modelport status compose toy\n")
+    assert yaml.safe_load((tmp_path / "read").read_text())["name"] == "toy"
+    for verb, last in (("status", "--format=table"), ("logs", "model"), ("destroy", "--remove-orphans")):
+        agreed = ["--yes"] if verb == "destroy" else []
+        assert modelport(verb, "compose", "toy", *agreed, env=path).code == 0
+        assert (tmp_path / "called").read_text().split()[-1] == last

@@ -21,7 +21,7 @@ SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False)
 DATA = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(TRAPS), inner), max_leaves=20)
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(DATA)
 def test_data_is_read_back_as_it_was(data: object) -> None:
     assert yaml.safe_load(document(data)) == data

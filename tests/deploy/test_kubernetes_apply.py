@@ -12,7 +12,7 @@ import pytest
 
 from modelport.deploy.kubernetes_kubectl import Cluster, check_version, refused
 from modelport.deploy.kubernetes_rollout import follow
-from modelport.errors import TargetRefused
+from modelport.errors import TargetRefused, UsageError
 
 KUBECTL = str(Path(sys.executable).with_name("kubectl"))
 FIRST, SECOND = (f"registry.test/toy@sha256:{letter * 64}" for letter in "ab")
@@ -99,8 +99,57 @@ def test_a_rollout_that_cannot_end_is_given_up_with_the_reason(
     told = modelport("status", "k8s", "toy")
     assert told.code == 1
     assert all(text.strip() in told.out for text in said)
-    assert modelport("rollback", "k8s", "toy", "--yes").code == 0
-    assert modelport("status", "k8s", "toy").code == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("fate", "said"),
+    [
+        (("slow",), r"toy-hash2-0: it runs, and /readyz says no"),
+        (("quota", 'pods "x" is forbidden: exceeded quota'), "no replica can be made: .*exceeded quota"),
+        (("ErrImagePull", "i/o timeout"), r"(?s)toy-hash2-0: ErrImagePull: i/o timeout"),
+        (("ended", "", 1, "the model's last words\n"), r"(?s)it ended: exit code 1 .*the model's last words"),
+        (("ended", "", 143, ""), "it ended: exit code 143, told to end"),
+    ],
+    ids=["slow", "quota", "pulling", "ended", "told"],
+)
+def test_a_rollout_that_took_too_long_says_what_it_waited_for(
+    cluster: Any, api_server: Any, deploy: Callable[..., Any], fate: tuple[Any, ...], said: str
+) -> None:
+    assert deploy("--image", FIRST, "--yes", "--no-wait").code == 0
+    cluster.fates[SECOND] = api_server.Fate(*fate)
+    assert deploy("--image", SECOND, "--yes", "--no-wait").code == 0
+    with cluster.changed:
+        found = cluster.store["deployments", "toy"]
+        found["status"]["conditions"] += [each for each in api_server._OUT_OF_TIME if each not in found["status"]["conditions"]]
+        cluster.put("deployments", found)
+        cluster.changed.notify_all()
+    with pytest.raises(TargetRefused, match=said) as caught:
+        follow(Cluster(program=KUBECTL), "toy", print, look_s=60)
+    assert "modelport rollback k8s toy" in caught.value.message
+
+
+def test_to_follow_what_is_not_there_is_refused(cluster: Any) -> None:
+    with pytest.raises(TargetRefused, match="not found"):
+        follow(Cluster(program=KUBECTL), "toy", print)
+
+
+def test_to_follow_without_kubectl_is_refused() -> None:
+    with pytest.raises(UsageError, match="is not installed here"):
+        follow(Cluster(program="/nowhere/kubectl"), "toy", print)
+
+
+@pytest.mark.slow
+def test_the_files_are_written_with_what_they_need(modelport: Callable[..., Any], toy: Path, tmp_path: Path) -> None:
+    secrets = ("--pull-secret", "login", "--api-key-secret", "keys", "--with", "service-monitor", "--namespace", "ml")
+    done = modelport("deploy", "k8s", toy, "--image", "a/b:1", "--emit", "out", "--ingress-host", "a.test", *secrets)
+    assert done.code == 0, done.err
+    assert "kubectl apply --server-side -k out" in done.out
+    assert (tmp_path / "out" / "overlays" / "ingress" / "kustomization.yaml").is_file()
+    for said in ("docker-registry login --namespace ml", "--from-file=keys=FILE --from-file=metrics=FILE", "create secret tls toy-tls"):
+        assert said in done.out
+    assert "a/b:1 may become another image later" in done.out
+    assert "with one replica" in done.out
 
 
 @pytest.mark.slow
