@@ -26,4 +26,5 @@ TARGETS: dict[str, Target] = {
         "One machine with Docker Compose, with Prometheus and Grafana.",
     ),
     "k8s": Target("modelport.cli.targets.k8s", _ALL, "deploy", "A Kubernetes cluster, 1.30 or newer."),
+    "ray": Target("modelport.cli.targets.ray", _ALL, "deploy", "Ray Serve: a running cluster, or KubeRay."),
 }

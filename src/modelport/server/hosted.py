@@ -12,7 +12,7 @@ from modelport.bundle.snapshot import take
 from modelport.config import Settings, Value, resolve
 from modelport.engine.engine import Engine
 from modelport.engine.models import Models
-from modelport.errors import NotReady, UsageError
+from modelport.errors import NotReady, UnreadableFile, UsageError
 from modelport.http.asgi import Asgi, Message, Receive, Send, asgi
 from modelport.http.limits import HttpLimits
 from modelport.server.versions import Part, engine, versions
@@ -27,13 +27,17 @@ class Hosted:
     They are started by the lifespan's startup and ended by its shutdown, after what is in flight is answered.
     """
 
-    def __init__(self, files: Sequence[Path], given: Mapping[str, Value]) -> None:
-        """``given``: settings of ``modelport serve`` by name. Raises: UsageError for those that only a server of its own has."""
+    def __init__(self, files: Sequence[Path], given: Mapping[str, Value], digests: Sequence[str] = ()) -> None:
+        """``given``: settings of ``modelport serve`` by name; ``digests``: of the artifacts that must be these very ones, or "".
+
+        Raises: UsageError for settings that only a server of its own has.
+        """
         for name in _ONLY_A_SERVER:
             if given.get(name) is not None:
                 raise UsageError(f'the setting "{name}" is for a server of its own; here whoever hosts the application decides it')
         self._files = list(files)
         self._given = dict(given)
+        self._digests = list(digests)
         self._held = ExitStack()
         self._engines: list[Engine] = []
         self._drain_s = 0.0
@@ -74,6 +78,8 @@ class Hosted:
         settings = resolve(self._given, bundles[0].manifest.serve if len(bundles) == 1 else {})
         self._drain_s = settings.drain
         snapshots = [self._held.enter_context(take(bundle, options(settings))) for bundle in bundles]
+        for path, digest, snapshot in zip(self._files, self._digests, snapshots, strict=False):
+            _check(path, digest, snapshot.sha256)
         served = versions(snapshots, settings, Part())
         models = Models()
         self._engines = [engine(version.snapshot.bundle, settings, is_only=len(served) == 1) for version in served]
@@ -95,6 +101,12 @@ class Hosted:
                 await self.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+
+def _check(path: Path, asked: str, found: str) -> None:
+    """Compare what will be loaded with what was deployed. Raises: UnreadableFile naming both."""
+    if asked and asked != found:
+        raise UnreadableFile(f"{path}: its SHA-256 is {found or 'none'} on this machine, {asked} was deployed; copy the file there anew")
 
 
 def _limits(settings: Settings) -> HttpLimits:

@@ -6,14 +6,13 @@ inside the replica, so Serve hands over many at once (``max_ongoing_requests``) 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from modelport.config import BY_NAME, Value
-from modelport.errors import MissingExtra, NotReady, UnreadableFile, UsageError
+from modelport.errors import MissingExtra, NotReady, UsageError
 from modelport.server.hosted import Hosted
 
 if TYPE_CHECKING:
@@ -21,8 +20,8 @@ if TYPE_CHECKING:
 
 DEPLOYMENT = "modelport"
 """Name of the one deployment of an application."""
-ARGUMENTS = ("files", "digests", "settings")
-_CHUNK_BYTES = 1024 * 1024
+ARGUMENTS = ("files", "digests", "settings", "previous")
+"""``previous`` is the configuration before, kept in the cluster for `modelport rollback ray`; replicas have no use for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ def application(args: Mapping[str, object]) -> Application:
     """Return the application, for Serve's ``import_path`` and ``serve.run``.
 
     ``args``: ``files``, paths of model files or bundle folders on every node; ``digests``, their SHA-256 or ""; ``settings`` of
-    ``modelport serve`` by name. How many replicas there are, and what each gets, is for the Serve config.
+    ``modelport serve`` by name; ``previous`` is passed over. How many replicas there are, and what each gets, is for the Serve config.
     Raises: UsageError for arguments that are none, MissingExtra without Ray.
     """
     asked = arguments(args)
@@ -48,8 +47,7 @@ def application(args: Mapping[str, object]) -> Application:
         raise MissingExtra("Ray Serve is not installed; run: pip install 'modelport[ray]'") from error
 
     def build() -> Hosted:
-        verify(asked)
-        return Hosted([Path(file) for file in asked.files], asked.settings)
+        return Hosted([Path(file) for file in asked.files], asked.settings, asked.digests)
 
     class Replica:
         """One replica. Serve gives it the application as ``app``."""
@@ -80,24 +78,6 @@ def arguments(args: Mapping[str, object]) -> Arguments:
     if unknown := sorted(str(name) for name in settings if name not in BY_NAME):
         raise UsageError(f'"{unknown[0]}" is no setting; they are {", ".join(BY_NAME)}')
     return Arguments(files, digests, {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()})
-
-
-def verify(asked: Arguments) -> None:
-    """Hash the files that must be these very ones. Raises: UnreadableFile for another one, or none."""
-    for file, digest in zip(asked.files, asked.digests, strict=False):
-        if not digest:
-            continue
-        found = hashlib.sha256()
-        try:
-            with Path(file).open("rb") as opened:
-                while chunk := opened.read(_CHUNK_BYTES):
-                    found.update(chunk)
-        except OSError as error:
-            raise UnreadableFile(
-                f"{file}: cannot be read on this node ({error.strerror}); every node needs the file at this path"
-            ) from error
-        if found.hexdigest() != digest:
-            raise UnreadableFile(f"{file}: its SHA-256 is {found.hexdigest()} on this node, {digest} was deployed; copy the file anew")
 
 
 def _texts(args: Mapping[str, object], name: str) -> tuple[str, ...]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from modelport.errors import UnreadableFile, UsageError
-from modelport.server.ray import Arguments, arguments, verify
+from modelport.errors import UsageError
+from modelport.server.ray import Arguments, arguments
 
 
 def test_files_digests_and_settings_are_taken_as_they_are() -> None:
-    found = arguments({"files": ["a b", "/c"], "digests": ["", "f" * 64], "settings": {"workers": 2, "trust": ["a.B"]}})
+    found = arguments({"files": ["a b", "/c"], "digests": ["", "f" * 64], "settings": {"workers": 2, "trust": ["a.B"]}, "previous": {}})
     assert found == Arguments(("a b", "/c"), ("", "f" * 64), {"workers": 2, "trust": ("a.B",)})
 
 
@@ -33,15 +31,3 @@ def test_files_digests_and_settings_are_taken_as_they_are() -> None:
 def test_anything_else_is_refused_by_name(given: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         arguments(given)
-
-
-def test_another_file_than_the_one_deployed_is_refused(tmp_path: Path) -> None:
-    file = tmp_path / "model"
-    file.write_bytes(b"one")
-    digest = hashlib.sha256(b"one").hexdigest()
-    verify(Arguments((str(file), str(tmp_path / "never read")), (digest, "")))
-    file.write_bytes(b"two")
-    with pytest.raises(UnreadableFile, match=f"{digest} was deployed"):
-        verify(Arguments((str(file),), (digest,)))
-    with pytest.raises(UnreadableFile, match="every node needs the file"):
-        verify(Arguments((str(tmp_path / "none"),), (digest,)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import multiprocessing
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from modelport.errors import ModelportError, NotReady, UsageError
+from modelport.errors import ModelportError, NotReady, UnreadableFile, UsageError
 from modelport.server.hosted import Hosted
 
 TOY = """
@@ -108,6 +109,21 @@ def test_what_stands_in_the_way_of_a_model_is_raised_to_the_host(guest: Callable
     async def main() -> None:
         with pytest.raises(ModelportError, match="no weights"):
             await guest(broken)
+
+    asyncio.run(main())
+
+
+def test_another_file_than_the_one_deployed_is_refused(saved_model: Callable[[str], Any]) -> None:
+    file = saved_model("iris").path
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+
+    async def main() -> None:
+        app = Hosted([file], {}, [digest])
+        await app.start()
+        assert app.is_ready
+        await app.close()
+        with pytest.raises(UnreadableFile, match=f"SHA-256 is {digest} on this machine, {'0' * 64} was deployed"):
+            await Hosted([file], {}, ["0" * 64]).start()
 
     asyncio.run(main())
 
