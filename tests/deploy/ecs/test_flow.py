@@ -13,7 +13,9 @@ from pathlib import Path
 import boto3
 import pytest
 
-from .conftest import ACCOUNT, REGION, Heard
+from modelport.deploy.base import Size
+
+from .conftest import ACCOUNT, REGION, Heard, service
 
 pytestmark = pytest.mark.slow
 
@@ -136,3 +138,29 @@ def test_files_are_written_without_asking_aws(offline: None, modelport: Callable
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"template.yaml", "parameters.json", "commands.txt"}
     assert "MODELPORT_API_KEYS" in (tmp_path / "out" / "template.yaml").read_text("utf-8")
     assert modelport("deploy", "ecs", toy, "--emit", tmp_path / "out").code == 2
+
+
+def test_a_no_takes_back_what_was_prepared(aws: str, heard: Heard) -> None:
+    """Against a stack that is there: a plan, a no and a change that is only begun."""
+    del aws
+    from modelport.deploy.ecs.account import Account
+    from modelport.deploy.ecs.apply import Wish, deploy
+    from modelport.deploy.ecs.look import status, told
+    from modelport.deploy.ecs.options import Network, Options
+    from modelport.deploy.ecs.rollback import rollback
+
+    account, own = Account(), Options(Network(is_internal=True))
+    assert deploy(account, service(), own, Wish(None, is_waiting=False), heard.talk).state == "begun"
+    heard.answer = False
+    other = service(environment={"A": "1"}, size=Size(1, 4096))
+    assert deploy(account, other, own, Wish(None), heard.talk).state == "declined"
+    assert deploy(account, other, own, Wish(None, is_plan=True), heard.talk).state == "planned"
+    assert len(heard.asked) == 2
+    assert "internal" in heard.text
+    heard.answer = True
+    assert deploy(account, other, own, Wish(None), heard.talk).url.startswith("http://")
+    assert rollback(account, "sentiment", None, Wish(None, is_plan=True), heard.talk).state == "planned"
+    assert rollback(account, "sentiment", 1, Wish(None), heard.talk).state == "done"
+    found = status(account, "sentiment")
+    assert not found.is_well
+    assert told(found)[0].startswith("sentiment  UPDATE_COMPLETE")

@@ -11,7 +11,7 @@ import botocore.exceptions as failures
 import pytest
 from botocore.stub import Stubber
 
-from modelport.deploy.ecs import network, refusals, replicas, stack, watch
+from modelport.deploy.ecs import apply, destroy, images, network, refusals, replicas, stack, watch
 from modelport.deploy.ecs.account import Account
 from modelport.deploy.ecs.options import Network
 from modelport.deploy.ecs.replicas import Named, Task
@@ -359,3 +359,69 @@ def test_a_rollback_carries_the_variables_of_its_revision() -> None:
     assert "Variable2" not in made["Parameters"], "the given template is left as it was"
     with pytest.raises(TargetRefused, match="edited beyond"):
         with_variables({"Resources": {}}, {})
+
+
+CERTIFICATE = f"arn:aws:acm:{REGION}:123456789012:certificate/0a1b"
+WHO = ("get_caller_identity", {"Account": "123456789012", "Arn": "arn:aws:iam::123456789012:user/a"})
+
+
+def certificate(state: str) -> tuple[str, dict[str, object]]:
+    return ("describe_certificate", {"Certificate": {"DomainName": "api.example.test", "Status": state}})
+
+
+def drawn(account: Account, arn: str) -> apply.Draft:
+    return apply.draw(account, service(), options(certificate=arn))
+
+
+def test_a_certificate_must_be_issued_and_in_the_region(offline: None) -> None:
+    del offline
+    ec2 = [TWO, ("describe_route_tables", ROUTED)]
+    with answering({"sts": [WHO], "ec2": ec2, "acm": [certificate("ISSUED")]}) as account:
+        assert any("api.example.test" in note for note in drawn(account, CERTIFICATE).notes)
+    pending = answering({"sts": [WHO], "ec2": ec2, "acm": [certificate("PENDING_VALIDATION")]})
+    with pending as account, pytest.raises(TargetRefused, match="finish its validation"):
+        drawn(account, CERTIFICATE)
+    away = CERTIFICATE.replace(REGION, "us-east-1")
+    with answering({"sts": [WHO], "ec2": ec2}) as account, pytest.raises(TargetRefused, match="another region"):
+        drawn(account, away)
+
+
+def test_an_image_that_is_not_in_its_repository(offline: None) -> None:
+    del offline
+    tagged = f"123456789012.dkr.ecr.{REGION}.amazonaws.com/team/model:1"
+    with answering({"ecr": [("describe_images", {"imageDetails": []})]}) as account, pytest.raises(TargetRefused, match="--push"):
+        images.by_digest(account, tagged)
+    found = {"imageDetails": [{"imageDigest": "sha256:" + "d" * 64}]}
+    with answering({"ecr": [("describe_images", found)]}) as account:
+        assert images.by_digest(account, tagged).endswith("team/model@sha256:" + "d" * 64)
+
+
+def test_a_stack_that_cannot_be_deleted_says_what_holds_it(offline: None, heard: Heard) -> None:
+    del offline
+    held = [event(2, "ReplicaGroup", "DELETE_FAILED", "has a dependent object")]
+    answers: Answers = {
+        "cloudformation": [
+            ("describe_stacks", described("CREATE_COMPLETE")),
+            ("describe_stack_resources", {"StackResources": []}),
+            ("describe_stack_events", {"StackEvents": []}),
+            ("describe_stack_resources", {"StackResources": []}),
+            ("delete_stack", {}),
+            ("describe_stacks", described("DELETE_FAILED")),
+            ("describe_stack_events", {"StackEvents": held}),
+            ("describe_stack_resources", {"StackResources": []}),
+        ],
+        "ecr": [("describe_repositories", error("RepositoryNotFoundException", "none"))],
+    }
+    with answering(answers) as account, pytest.raises(TargetRefused, match="dependent object"):
+        destroy.destroy(account, "sentiment", destroy.Extent(), heard.talk)
+    assert heard.asked
+
+
+def test_a_no_deletes_nothing(offline: None, heard: Heard) -> None:
+    del offline
+    heard.answer = False
+    answers: Answers = {
+        "cloudformation": [("describe_stacks", described("CREATE_COMPLETE")), ("describe_stack_resources", {"StackResources": []})]
+    }
+    with answering(answers) as account:
+        assert destroy.destroy(account, "sentiment", destroy.Extent(are_images_kept=True), heard.talk) == "declined"
