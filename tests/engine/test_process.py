@@ -48,9 +48,11 @@ class Notes:
         self.frames: list[tuple[dict[str, object], object]] = []
         self.ends = 0
         self.over = asyncio.Event()
+        self.heard = bool
 
     def received(self, _worker: Worker, header: Mapping[str, object], columns: Columns | None) -> None:
         self.frames.append((dict(header), None if columns is None else {name: array.tolist() for name, array in columns.items()}))
+        self.heard()
 
     def ended(self, _worker: Worker) -> None:
         self.ends += 1
@@ -89,6 +91,34 @@ def test_frames_are_told_in_order_however_their_bytes_arrive(loop):
     assert [columns for _, columns in notes.frames[:3]] == [{"x": [0.0, 1.0, 2.0]}, None, {"t": ["a", None]}]
     assert len(notes.frames[4][1]["big"]) == 200_000
     assert (notes.ends, code_) == (1, 0)
+
+
+@pytest.mark.parametrize("columns", [1, 2, 50], ids=["one buffer", "several", "many"])
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_large_frames_arrive_whole_and_in_order(loop, columns):
+    """More than the socket holds at once, as buffers of their own or as one, with small frames before and behind."""
+    echo = """
+        while (frame := receive()) is not None:
+            core.send(sock, {"n": frame[0]["n"]}, frame[1])
+    """
+    sent = [{f"c{at}": np.arange(number, number + 400_000 // columns) for at in range(columns)} for number in range(2)]
+    sent[1]["text"] = np.array(["é" * 300_000, *["b"] * (len(sent[1]["c0"]) - 1)], object)
+
+    async def main() -> list[tuple[dict[str, object], object]]:
+        notes, heard = Notes(), asyncio.Event()
+        notes.heard = lambda: len(notes.frames) == 4 and heard.set()
+        worker = await Worker.spawn(command(echo), notes)
+        for number, frame in enumerate([sent[0], {"x": np.arange(3)}, sent[1], {"x": np.arange(4)}]):
+            worker.send({"n": number}, frame)
+        async with asyncio.timeout(60):
+            await heard.wait()
+        await worker.stop()
+        return notes.frames
+
+    frames = (uvloop if loop == "uvloop" else asyncio).run(main())
+    assert [header["n"] for header, _ in frames] == [0, 1, 2, 3]
+    for at, frame in zip((0, 2), sent, strict=True):
+        assert frames[at][1] == {name: array.tolist() for name, array in frame.items()}
 
 
 @pytest.mark.parametrize(

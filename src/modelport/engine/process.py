@@ -22,6 +22,8 @@ from modelport.engine import core
 _GRACE_S = 2.0
 _DYING_S = 0.5
 _PREFIX_BYTES = core.PREFIX.size
+_JOINED_BYTES = 64 * 1024
+_MOST_BUFFERS = 64
 
 
 class Owner(Protocol):
@@ -104,7 +106,11 @@ class Worker(asyncio.Protocol):
         """Write one frame. A worker that has ended swallows it: its owner has been or will be told."""
         if self._transport is not None and not self.has_ended:
             buffers = core.encode(header, columns)
-            self._transport.write(b"".join(buffers))
+            # uvloop hands the buffers of a large frame to the kernel where they lie; a small one costs less as one.
+            if len(buffers) <= _MOST_BUFFERS and sum(map(len, buffers)) > _JOINED_BYTES:
+                self._transport.writelines(buffers)
+            else:
+                self._transport.write(b"".join(buffers))
 
     def kill(self) -> None:
         """End the process at once."""
