@@ -31,7 +31,21 @@ ECR = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory, require_program: Callable[..., str]) -> Iterator[str]:
     program = require_program("docker-registry")
-    folder = tmp_path_factory.mktemp("registry")
+    for _ in range(5):
+        folder = tmp_path_factory.mktemp("registry")
+        host = _configured(folder)
+        with subprocess.Popen([program, "serve", folder / "config.yml"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            try:
+                if _is_up(process, host):
+                    yield host
+                    return
+            finally:
+                process.terminate()
+    pytest.fail("the registry did not start on five free ports")
+
+
+def _configured(folder: Path) -> str:
+    """A port that is free now; somebody else may have it before the registry does, which then ends."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         host = f"127.0.0.1:{probe.getsockname()[1]}"
@@ -42,25 +56,22 @@ def registry(tmp_path_factory: pytest.TempPathFactory, require_program: Callable
         "http": {"addr": host},
     }
     (folder / "config.yml").write_text(json.dumps(config))
-    with subprocess.Popen([program, "serve", folder / "config.yml"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            assert any(_is_up(process, host) for _ in range(600)), "the registry did not start"
-            yield host
-        finally:
-            process.terminate()
+    return host
 
 
 def _is_up(process: subprocess.Popen[bytes], host: str) -> bool:
-    """The pause between two tries is a wait for the process to end, which it must not."""
-    try:
-        process.wait(timeout=0.05)
-    except subprocess.TimeoutExpired:
+    """Wait until it answers, or ends. The pause between two tries is a wait for its end."""
+    for _ in range(1200):
         try:
-            urllib.request.urlopen(f"http://{host}/v2/", timeout=5).close()
-        except OSError:
-            return False
-        return True
-    pytest.fail("the registry ended")
+            process.wait(timeout=0.05)
+        except subprocess.TimeoutExpired:
+            try:
+                urllib.request.urlopen(f"http://{host}/v2/", timeout=5).close()
+            except OSError:
+                continue
+            return True
+        return False
+    return False
 
 
 @pytest.fixture
