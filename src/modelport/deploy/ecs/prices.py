@@ -1,8 +1,8 @@
 """What a service costs in a month, estimated before anything is made.
 
-List prices in USD without taxes, discounts, free tiers and traffic, as public pages quoted them (date below; those of us-east-1 were
-compared with several of 2026, those of other regions were not). They change, and the estimate says that. A region that is not in
-the table is estimated with another's prices, which is said as well.
+List prices in USD without taxes, discounts, free tiers and traffic. Only those of Fargate in us-east-1 were compared with pages of
+2026; all others were written down without a source at hand. They change. The estimate says that, and which region's prices it took
+where it has none for one.
 """
 
 from __future__ import annotations
@@ -91,5 +91,5 @@ def estimate(region: str, pair: Pair, scale: Scale, options: Options) -> Estimat
 def told(found: Estimate) -> list[str]:
     """Return the estimate as lines."""
     span = f"{found.least:.2f}" if found.least == found.most else f"{found.least:.2f} (fewest replicas) to {found.most:.2f} (most)"
-    head = f"estimate: {span} USD a month, by {SOURCE} as of {AS_OF}; the bill may differ"
+    head = f"estimate: {span} USD a month, by {SOURCE} as of {AS_OF}, mostly unchecked; the bill may differ"
     return [head, *(f"  {line}" for line in found.lines)]
