@@ -18,7 +18,8 @@ from modelport.errors import LoadError, ModelError
 from modelport.formats.base import Options, Predictor
 from modelport.formats.keras_native import Standing
 from modelport.formats.lowering.draft import NotLowered
-from modelport.forms.program.form import PART, Form, dump, load
+from modelport.forms.facts import PART
+from modelport.forms.program.form import Form, dump, load
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "sentiment"
 KERAS = Path(__file__).parents[1] / "artifacts" / "keras"

@@ -20,7 +20,8 @@ from sklearn.linear_model import LogisticRegression
 from modelport.columns import Columns
 from modelport.engine.probe import Compiled
 from modelport.formats.estimator_labels import MARGIN
-from modelport.forms.program.form import ROW_MS, Form, dump, load, open_form
+from modelport.forms.facts import ROW_MS
+from modelport.forms.program.form import Form, dump, load, open_form
 from modelport.forms.program.steps import dump as dump_program
 from modelport.server import kept
 

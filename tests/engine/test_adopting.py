@@ -15,7 +15,8 @@ from modelport.engine.engine import Engine
 from modelport.engine.executor import Description, Executor, Identity, Listener
 from modelport.engine.probe import Compiled
 from modelport.errors import LoadError
-from modelport.forms.program.form import ROW_MS, Form, dump
+from modelport.forms.facts import ROW_MS
+from modelport.forms.program.form import Form, dump
 from modelport.forms.program.steps import Program, Step
 from modelport.schema import Field, Schema
 

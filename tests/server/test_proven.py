@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -71,12 +72,6 @@ def test_a_setting_about_loading_makes_another_version(folder: Path, setting: di
     assert key(folder, replace(Settings(), **setting)) not in ("", key(folder, Settings()))
 
 
-def test_other_libraries_make_another_version(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = key(folder, Settings())
-    monkeypatch.setattr(proven.metadata, "version", lambda name: f"{name}-next")
-    assert key(folder, Settings()) not in ("", first)
-
-
 @pytest.mark.parametrize("setting", [{"no_cache": True}, {"env": "auto"}])
 def test_what_cannot_be_pinned_down_is_tried_every_time(folder: Path, setting: dict) -> None:
     assert key(folder, replace(Settings(), **setting)) == ""
@@ -110,3 +105,20 @@ def test_where_nothing_can_be_written_nothing_is_remembered(folder: Path, cache:
     proven.mark(key(folder, Settings()))
     assert not proven.is_proven(key(folder, Settings()))
     assert os.listdir(cache.parent)
+
+
+def test_another_version_of_a_library_is_another_version_of_the_model(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = [key(folder, Settings())]
+    for name in ("scikit_learn-99.1.dist-info", "scikit_learn-99.2.dist-info", "onnxruntime-99.1.egg-info"):
+        place = tmp_path / name
+        (place / name).mkdir(parents=True)
+        with monkeypatch.context() as patch:
+            patch.syspath_prepend(str(place))
+            keys.append(key(folder, Settings()))
+            assert keys[-1] == key(folder, Settings())
+    assert len(set(keys)) == len(keys)
+    with monkeypatch.context() as patch:  # nothing is found in what is no folder, and what is not asked for changes nothing
+        patch.setattr("sys.path", [*sys.path, str(tmp_path / "no.zip")])
+        assert key(folder, Settings()) == keys[0]

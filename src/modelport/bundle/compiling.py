@@ -16,9 +16,10 @@ from modelport.errors import LoadError, ModelportError
 from modelport.formats.base import Predictor
 from modelport.formats.keras_native import Standing
 from modelport.formats.lowering.draft import NotLowered
+from modelport.forms.facts import COMPILED, PART, ROW_MS
 from modelport.forms.parity import prove
 from modelport.forms.program.compiled import make_ready
-from modelport.forms.program.form import COMPILED, PART, ROW_MS, Form, Predict, bind, open_form
+from modelport.forms.program.form import Form, Predict, bind, open_form
 from modelport.forms.program.network import is_network, with_threads
 from modelport.forms.program.steps import Program
 from modelport.forms.program.undecided import Undecided

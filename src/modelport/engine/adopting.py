@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import structlog
 
 from modelport.engine.batcher import Batch
-from modelport.engine.executor import Description, Executor, Listener
-from modelport.engine.inline import Inline, StartOriginal
+from modelport.engine.executor import Description, Executor, Listener, StartOriginal
 from modelport.engine.pool import Pool
 from modelport.engine.probe import Compiled
 from modelport.errors import LoadError
-from modelport.forms.program.form import PART, load, open_form
+from modelport.forms.facts import PART
+
+if TYPE_CHECKING:
+    from modelport.engine.inline import Inline
 
 _log = structlog.get_logger(__name__)
 
@@ -71,15 +73,10 @@ class Adopting:
             raise LoadError(f"--isolation inline: {reason}; leave the flag out, and worker processes answer")
         if not found.data:
             return _noting(described, found.reason)
-        try:
-            form = load(found.data)
-            if adoption.isolation == "auto" and adoption.workers > 1 and form.is_slow:
-                return described
-            inline = Inline(form, open_form(form), adoption.listener, adoption.start_original)
-        except LoadError as error:  # the workers answer just as well
-            _log.warning("the compiled form cannot be used", reason=error.message)
+        inline = _inline(found, adoption)
+        if inline is None:
             return described
-        del form, found  # what the runtime holds is a copy
+        del found  # what the runtime holds is a copy
         described = await inline.start()
         self._inner = inline
         await self._pool.close()
@@ -132,8 +129,25 @@ def _noting(described: Description, no_form: str) -> Description:
     return replace(described, details={**described.details, "no_form": no_form}) if no_form else described
 
 
+def _inline(found: Compiled, adoption: Adoption) -> Inline | None:
+    """Return what answers from the form in this process; None where workers do better, or the form cannot be used."""
+    from modelport.engine.inline import Inline  # brings all operations of forms, which a front of workers need not have
+    from modelport.forms.program.form import load, open_form
+
+    try:
+        form = load(found.data)
+        if adoption.isolation == "auto" and adoption.workers > 1 and form.is_slow:
+            return None
+        return Inline(form, open_form(form), adoption.listener, adoption.start_original)
+    except LoadError as error:  # the workers answer just as well
+        _log.warning("the compiled form cannot be used", reason=error.message)
+        return None
+
+
 def _is_part(found: Compiled) -> bool:
     """Whether the form stands for the artifact behind hooks, so that only workers can answer with it."""
+    from modelport.forms.program.form import load
+
     try:
         return bool(found.data) and load(found.data).is_part
     except LoadError:

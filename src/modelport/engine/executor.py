@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -91,6 +91,10 @@ class Executor(Protocol):
     async def close(self) -> None:
         """End everything."""
         ...
+
+
+StartOriginal = Callable[[Listener], Executor]
+"""Makes the executor of the original model, to which a form leaves some rows."""
 
 
 @dataclass(slots=True)

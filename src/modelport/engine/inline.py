@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from time import perf_counter
@@ -19,9 +18,10 @@ import structlog
 
 from modelport.columns import Columns
 from modelport.engine.batcher import Batch
-from modelport.engine.executor import Description, Executor, Listener
+from modelport.engine.executor import Description, Executor, Listener, StartOriginal
 from modelport.errors import ModelError, ModelportError, Overloaded
-from modelport.forms.program.form import COMPILED, Form, Predict
+from modelport.forms.facts import COMPILED
+from modelport.forms.program.form import Form, Predict
 from modelport.forms.program.steps import Program
 from modelport.forms.program.undecided import Undecided
 
@@ -31,9 +31,6 @@ _TRIES = 5
 _FAR = 4.0  # times the limit, where two tries tell as much as five
 _MOST_ROWS = 4096
 _MOST_LEFT_ROWS = 20_000
-
-StartOriginal = Callable[[Listener], Executor]
-"""Makes the executor of the original model."""
 
 
 class Inline:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from importlib.metadata import version
 
 from modelport.engine.engine import Engine
 from modelport.errors import ModelportError
 from modelport.http.example import Json, example_columns, example_records, example_rows
 from modelport.http.routes import Route
 from modelport.schema import Field, Schema
+from modelport.version import VERSION
 
 Node = dict[str, Json]
 
@@ -43,7 +43,7 @@ def document(engines: Sequence[Engine], routes: Iterable[Route]) -> Node:
         "openapi": "3.1.0",
         "info": {
             "title": " · ".join(dict.fromkeys(engine.name for engine in engines)) or "modelport",
-            "version": version("modelport"),
+            "version": VERSION,
             "description": "Predictions over HTTP, served by modelport.",
         },
         "servers": [{"url": "."}],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modelport.engine.engine import Engine
-from modelport.forms.program.form import COMPILED, ROW_MS
+from modelport.forms.facts import COMPILED, ROW_MS
 from modelport.http.example import curl
 from modelport.schema import Schema
 from modelport.server.fields import field_lines

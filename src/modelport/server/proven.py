@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from importlib import metadata
+from collections.abc import Iterable
 from pathlib import Path
 
 from modelport.bundle.snapshot import Snapshot
@@ -42,7 +42,7 @@ def key_of(snapshot: Snapshot, settings: Settings) -> str:
         return ""
     digest = hashlib.sha256()
     facts = [sys.version, sys.platform, settings.sandbox, *sorted(settings.trust)]
-    facts += [f"{name} {_version(name)}" for name in _LIBRARIES]
+    facts += _versions(_LIBRARIES)
     facts += [f"{name} {sha256}" for name, sha256 in sorted(snapshot.digests.items())]
     for fact in facts:
         digest.update(fact.encode("utf-8", "replace") + b"\0")
@@ -65,11 +65,22 @@ def mark(key: str) -> None:
         return
 
 
-def _version(name: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return "-"
+def _versions(names: Iterable[str]) -> list[str]:
+    """Say which versions of the libraries are installed, by the names of the folders that say so.
+
+    ``importlib.metadata`` would read what is in there, for which it brings the reader of e-mails: 2 MB of every front.
+    """
+    found: dict[str, str] = {}
+    for place in reversed(sys.path):  # the first place counts
+        try:
+            entries = sorted(entry.name for entry in os.scandir(place or "."))
+        except OSError:  # an archive, or nothing
+            continue
+        for entry in entries:
+            if entry.endswith((".dist-info", ".egg-info")):
+                name, _, version = entry.partition("-")
+                found[name.lower().replace("_", "-")] = version
+    return [f"{name} {found.get(name.replace('_', '-'), '-')}" for name in names]
 
 
 def _folder() -> Path:

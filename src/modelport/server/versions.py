@@ -17,7 +17,7 @@ from modelport.engine.batcher import BatchLimits
 from modelport.engine.engine import Engine
 from modelport.engine.executor import Executor, Identity
 from modelport.errors import LoadError, UsageError
-from modelport.forms.program.form import ROW_MS, load
+from modelport.forms.facts import ROW_MS
 from modelport.server import kept, staffing
 from modelport.server.environments import place
 from modelport.server.proven import is_proven, key_of, mark
@@ -85,6 +85,8 @@ def _known_row_ms(key: str, shelf: Path | None) -> float | None:
     found = kept.find(key, shelf)
     if found is None or not found.data:
         return None
+    from modelport.forms.program.form import load  # brings all operations of forms, which a front of workers need not have
+
     try:
         row_ms = load(found.data).facts.get(ROW_MS)
     except LoadError:

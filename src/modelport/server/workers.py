@@ -11,13 +11,11 @@ from modelport.bundle.snapshot import Snapshot
 from modelport.config import Settings
 from modelport.engine.adopting import Adopting, Adoption, Isolation
 from modelport.engine.confinement import Confinement, Setting
-from modelport.engine.executor import Executor, Listener
-from modelport.engine.inline import Inline
+from modelport.engine.executor import Executor, Listener, StartOriginal
 from modelport.engine.pool import Pool, PoolSettings
 from modelport.engine.probe import Compiled
 from modelport.errors import LoadError
 from modelport.formats.base import Options
-from modelport.forms.program.form import Form, Predict, load, open_form
 from modelport.server import kept
 from modelport.server.environments import HERE, Place
 from modelport.server.staffing import cores
@@ -63,8 +61,8 @@ def executor(snapshot: Snapshot, listener: Listener, settings: Settings, staff: 
     if has_form and _is_apart(found, settings, staff) and kept.share(key, path, staff.shelf):
         answering = pool(snapshot, listener, settings, replace(staff, is_formed=True, form=path))
         return Adopting(answering, Adoption(listener, original, partial(_renew, key, path, staff), "process"))
-    if is_inline and (opened := _opened(found)) is not None:
-        return Inline(*opened, listener, original)
+    if is_inline and (inline := _inline(found, listener, original)) is not None:
+        return inline
     staff = replace(staff, is_probed=staff.is_probed or found is None or has_form, is_formed=not is_inline)
     workers = pool(snapshot, listener, settings, staff)
     isolation = cast("Isolation", settings.isolation)
@@ -84,6 +82,8 @@ def _is_apart(found: Compiled | None, settings: Settings, staff: Staff) -> bool:
     """Whether worker processes answer from the form: if told so, if several answer more than one thread does, if hooks work around it."""
     if settings.isolation != "auto" or found is None:
         return settings.isolation == "process"
+    from modelport.forms.program.form import load  # as in ``_inline``
+
     try:
         form = load(found.data)
     except LoadError:
@@ -91,13 +91,16 @@ def _is_apart(found: Compiled | None, settings: Settings, staff: Staff) -> bool:
     return form.is_part or (staff.workers > 1 and form.is_slow)
 
 
-def _opened(found: Compiled | None) -> tuple[Form, Predict] | None:
-    """Return the form that was kept, ready; None where there is none, or it no longer holds and is to be made anew."""
+def _inline(found: Compiled | None, listener: Listener, original: StartOriginal) -> Executor | None:
+    """Return what answers from the form that was kept; None where there is none, or it no longer holds and is to be made anew."""
     if found is None or not found.data:
         return None
+    from modelport.engine.inline import Inline  # brings all operations of forms, which a front of workers need not have
+    from modelport.forms.program.form import load, open_form
+
     try:
         form = load(found.data)
-        return None if form.is_part else (form, open_form(form))
+        return None if form.is_part else Inline(form, open_form(form), listener, original)
     except LoadError:
         return None
 

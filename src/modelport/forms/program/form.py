@@ -10,6 +10,7 @@ import numpy as np
 
 from modelport.columns import Array, Columns
 from modelport.errors import LoadError, ManifestError
+from modelport.forms.facts import ROW_MS
 from modelport.forms.parity import compare, tolerance_of
 from modelport.forms.program import steps
 from modelport.forms.program.compiled import make_ready
@@ -17,12 +18,6 @@ from modelport.forms.program.steps import Plain, Program, Step
 from modelport.schema import Schema
 
 Predict = Callable[[Columns, Sequence[str] | None], Columns]
-COMPILED = "compiled"
-"""What ``x-model-form`` says of answers that a form gave."""
-ROW_MS = "row_ms"
-"""The fact what a row costs."""
-PART = "hooks of its own have a part in the answer"
-"""Why a model with hooks has no form that answers alone."""
 _SLOW_MS = 1.0
 _TRIAL, _EXPECTED = "trial", "expected"
 
