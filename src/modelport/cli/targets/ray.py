@@ -34,7 +34,6 @@ _OWN = (
     click.option("--gpus", type=float, default=0.0, show_default=True, help="GPUs of a replica."),
     click.option("--redis", metavar="ADDRESS", help="KubeRay: Redis that the head survives by; with --image, writes a RayService."),
     click.option("--redis-secret", metavar="NAME", help='KubeRay: Secret whose entry "password" is that of Redis.'),
-    click.option("--token-secret", default="ray-token", show_default=True, metavar="NAME", help='KubeRay: Secret with the entry "token".'),
     click.option("--namespace", metavar="NAME", help="KubeRay: namespace of the RayService."),
 )
 
@@ -169,11 +168,11 @@ def _kube(image: str | None, given: dict[str, object]) -> Kube | None:
     """What KubeRay needs; None where no RayService is asked for. Raises: UsageError for half of it."""
     from modelport.deploy.ray.kuberay import Kube
 
-    names = ("redis", "redis_secret", "token_secret", "namespace")
-    redis, secret, token, namespace = (cast("str | None", given.pop(name)) for name in names)
+    names = ("redis", "redis_secret", "namespace")
+    redis, secret, namespace = (cast("str | None", given.pop(name)) for name in names)
     if (image is None) != (redis is None):
         raise UsageError("a RayService needs both --image, with Ray and the model in it, and --redis, that its head survives by; give both")
-    return None if redis is None else Kube(redis, secret, token or "ray-token", namespace)
+    return None if redis is None else Kube(redis, secret, namespace)
 
 
 def _say(said: Iterable[str]) -> None:

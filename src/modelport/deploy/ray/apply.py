@@ -118,7 +118,7 @@ def _like(found: object, asked: object) -> object:
 
 def _last(cluster: Cluster, application: Facts, message: str) -> str:
     """What Serve says, and the last lines of a replica that has any."""
-    for replica in replicas(application)[:1]:
+    for replica in [each for each in replicas(application) if each.get("log_file_path")][:1]:
         try:
             return f"{message[-600:]} … {log_lines(cluster, replica, _LAST_LINES)[-600:]}"
         except TargetRefused:

@@ -14,29 +14,25 @@ from modelport.errors import UsageError
 
 _SECRET = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
 _REDIS = re.compile(r"(?:rediss?://)?[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})(?::[0-9]{1,5})?")
+_BY_OPERATOR = ("RAY_AUTH_MODE",)  # which makes the token, too, and shows it itself
 _HEAD_MB = 2048
 _HEAD: dict[str, Data] = {"num-cpus": "0", "dashboard-host": "0.0.0.0"}  # noqa: S104  # in a Pod, for the operator
 
 
 @dataclass(frozen=True, slots=True)
 class Kube:
-    """Where and with what. ``redis``: its address; ``redis_secret``: Secret whose entry "password" is Redis' own, None without one.
-
-    ``token_secret``: Secret whose entry "token" every node shows to the others.
-    """
+    """Where and with what. ``redis``: its address; ``redis_secret``: Secret whose entry "password" is Redis' own, None without one."""
 
     redis: str
     redis_secret: str | None = None
-    token_secret: str = "ray-token"  # noqa: S105  # the name of a Secret
     namespace: str | None = None
 
     def __post_init__(self) -> None:
         check_namespace(self.namespace)
         if not _REDIS.fullmatch(self.redis):
             raise UsageError(f'--redis must be an address such as redis:6379, found "{self.redis[:80]}"')
-        for flag, name in (("--redis-secret", self.redis_secret), ("--token-secret", self.token_secret)):
-            if name is not None and not _SECRET.fullmatch(name):
-                raise UsageError(f'{flag} must be the name of a Secret, found "{name[:80]}"')
+        if self.redis_secret is not None and not _SECRET.fullmatch(self.redis_secret):
+            raise UsageError(f'--redis-secret must be the name of a Secret, found "{self.redis_secret[:80]}"')
 
 
 def ray_service(service: Service, options: Options, kube: Kube) -> dict[str, Data]:
@@ -50,8 +46,9 @@ def ray_service(service: Service, options: Options, kube: Kube) -> dict[str, Dat
     cluster: dict[str, Data] = {
         "rayVersion": RAY_VERSION,
         "enableInTreeAutoscaling": service.scale.minimum < service.scale.maximum,
+        "authOptions": {"mode": "token"},
         "gcsFaultToleranceOptions": fault,
-        "headGroupSpec": {"rayStartParams": _HEAD, "template": _head(service, kube)},
+        "headGroupSpec": {"rayStartParams": _HEAD, "template": _head(service)},
         "workerGroupSpecs": [
             {
                 "groupName": "replicas",
@@ -59,7 +56,7 @@ def ray_service(service: Service, options: Options, kube: Kube) -> dict[str, Dat
                 "minReplicas": service.scale.minimum,
                 "maxReplicas": service.scale.maximum,
                 "rayStartParams": {},
-                "template": _worker(service, options, kube),
+                "template": _worker(service, options),
             }
         ],
     }
@@ -71,20 +68,20 @@ def ray_service(service: Service, options: Options, kube: Kube) -> dict[str, Dat
     }
 
 
-def _head(service: Service, kube: Kube) -> dict[str, Data]:
+def _head(service: Service) -> dict[str, Data]:
     ports: list[Data] = [
         {"name": name, "containerPort": port}
         for name, port in (("gcs-server", 6379), ("dashboard", 8265), ("client", 10001), ("serve", PORT))
     ]
-    return {"spec": {"containers": [_container("ray-head", service, kube, ports, {"cpu": "1", "memory": f"{_HEAD_MB}Mi"})]}}
+    return {"spec": {"containers": [_container("ray-head", service, ports, {"cpu": "1", "memory": f"{_HEAD_MB}Mi"})]}}
 
 
-def _worker(service: Service, options: Options, kube: Kube) -> dict[str, Data]:
+def _worker(service: Service, options: Options) -> dict[str, Data]:
     # Beside the replica there are Ray's own processes: 300 to 450 MB, and its object store in /dev/shm.
     asked: dict[str, Data] = {"cpu": str(math.ceil(service.size.cpu)), "memory": f"{service.size.memory_mb + 1024}Mi"}
     if options.gpus:
         asked["nvidia.com/gpu"] = str(math.ceil(options.gpus))
-    container = _container("ray-worker", service, kube, [{"name": "serve", "containerPort": PORT}], asked)
+    container = _container("ray-worker", service, [{"name": "serve", "containerPort": PORT}], asked)
     spread: dict[str, Data] = {
         "maxSkew": 1,
         "topologyKey": "kubernetes.io/hostname",
@@ -95,9 +92,8 @@ def _worker(service: Service, options: Options, kube: Kube) -> dict[str, Data]:
     return {"spec": {"terminationGracePeriodSeconds": grace_s, "topologySpreadConstraints": [spread], "containers": [container]}}
 
 
-def _container(name: str, service: Service, kube: Kube, ports: list[Data], asked: dict[str, Data]) -> dict[str, Data]:
-    variables: list[Data] = [{"name": key, "value": value} for key, value in ENVIRONMENT.items()]
-    variables.append({"name": "RAY_AUTH_TOKEN", "valueFrom": {"secretKeyRef": {"name": kube.token_secret, "key": "token"}}})
+def _container(name: str, service: Service, ports: list[Data], asked: dict[str, Data]) -> dict[str, Data]:
+    variables: list[Data] = [{"name": key, "value": value} for key, value in ENVIRONMENT.items() if key not in _BY_OPERATOR]
     return {
         "name": name,
         "image": service.image,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from modelport.deploy.ray.cluster import Cluster, log_lines, ours, read, replicas
+from modelport.deploy.ray.cluster import Cluster, Facts, log_lines, ours, read, replicas
 from modelport.errors import TargetRefused, UsageError
 
 
@@ -39,11 +39,14 @@ def state(cluster: Cluster, name: str) -> State:
     found = ours(read(cluster), name)
     if not found:
         raise UsageError(f"there is no application {name} in the cluster; deploy it with `modelport deploy ray FILE --name {name}`")
-    there = tuple(
-        Replica(str(each["replica_id"]), str(each["state"]), str(each["node_id"]), str(each["node_ip"]), int(str(each.get("pid") or 0)))
-        for each in replicas(found)
-    )
+    there = tuple(_replica(each) for each in replicas(found))
     return State(name, str(found["status"]), str(found.get("message") or ""), str(found.get("route_prefix")), there)
+
+
+def _replica(told: Facts) -> Replica:
+    """One that is starting has no place and no process yet."""
+    texts = [str(told.get(key) or "") for key in ("replica_id", "state", "node_id", "node_ip")]
+    return Replica(texts[0], texts[1], texts[2], texts[3], int(str(told.get("pid") or 0)))
 
 
 def lines(found: State) -> list[str]:
@@ -61,6 +64,9 @@ def logs(cluster: Cluster, name: str, count: int) -> list[str]:
     told = []
     for replica in replicas(ours(read(cluster), name)):
         told.append(f"== {replica['replica_id']}")
+        if not replica.get("log_file_path"):
+            told.append(f"nothing yet: {replica.get('state')}")
+            continue
         try:
             told += log_lines(cluster, replica, count).rstrip().splitlines()
         except TargetRefused as error:
