@@ -23,12 +23,14 @@ ENVIRONMENT = {
     "RAY_SERVE_HAPROXY_RETRIES": "3",
     # HAProxy sends again what fits in one of its buffers, headers and body, and its own are of 16 kB.
     "RAY_SERVE_HAPROXY_TUNE_BUFSIZE": "131072",
+    # For how long a replica that is to end serves on at least, while HAProxy hears of it, which takes it a second; else 30.
+    "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "5",
     "RAY_AUTH_MODE": "token",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
 """Of ``ray start`` on every node. Predictions are pure, so that one is sent again where a replica died before it answered."""
 
-_BEYOND_DRAIN_S = 10  # for the workers to end
+_BEYOND_DRAIN_S = 40  # 30 that a replica serves on if its node was started without that environment, and for the workers to end
 _ONGOING = 512  # more than a batch and what waits for the next, so that batches are made by the engine and not by Serve
 _MB = 1024 * 1024
 _ROUTE = re.compile(r"/|(?:/[A-Za-z0-9._~-]+)+")
