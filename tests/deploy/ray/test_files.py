@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 
 from modelport.deploy.base import Scale, Service, Size
 from modelport.deploy.documents import document
-from modelport.deploy.ray.config import ENVIRONMENT, Options, application, serve_config
+from modelport.deploy.ray.config import ENVIRONMENT, REPLICAS, Options, application, serve_config
 from modelport.deploy.ray.files import KUBE, NODES, SERVE, render
 from modelport.deploy.ray.kuberay import Kube, ray_service
 from modelport.errors import UsageError
@@ -94,8 +94,8 @@ def test_replicas_get_what_was_asked_for_and_time_to_finish() -> None:
 
 def test_what_ray_makes_for_the_replicas() -> None:
     found = application(service(environment={"A": "b"}), options(path="toy", working_dir="s3://a/b.zip", packages=("modelport[sklearn]",)))
-    assert found["runtime_env"] == {"env_vars": {"A": "b"}, "working_dir": "s3://a/b.zip", "pip": ["modelport[sklearn]"]}
-    assert application(service(), options())["runtime_env"] == {"env_vars": {}}
+    assert found["runtime_env"] == {"env_vars": REPLICAS | {"A": "b"}, "working_dir": "s3://a/b.zip", "pip": ["modelport[sklearn]"]}
+    assert application(service(), options())["runtime_env"] == {"env_vars": REPLICAS}
 
 
 @pytest.mark.parametrize("kube", [KUBERAY, Kube("rediss://r:1", None, "apps")])
@@ -158,7 +158,7 @@ def test_ten_thousand_nasty_values_arrive_as_they_are(nasty: Callable[[int], lis
     for found in (alone, inside):
         assert found == serve_config(described, options(packages=tuple(texts)))
         (each,) = found["applications"]
-        assert each["runtime_env"] == {"env_vars": environment, "pip": texts}
+        assert each["runtime_env"] == {"env_vars": REPLICAS | environment, "pip": texts}
     paths = [f"/{text}" for text in texts]
     written = document([application(service(), options(path=path))["args"] for path in paths])
     escaped = sum(arguments(found).files != (path,) for found, path in zip(load(written), paths, strict=True))

@@ -29,6 +29,12 @@ ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
 }
 """Of ``ray start`` on every node. Predictions are pure, so that one is sent again where a replica died before it answered."""
+REPLICAS = {
+    # By itself Serve runs applications in a thread of their own and passes the head and the body of an answer on one by one. HAProxy sends
+    # nothing again whose answer has begun, so that a replica killed between the two loses it; in one thread they follow each other at once.
+    "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
+}
+"""Of the replicas, so that other applications keep what they have."""
 
 _BEYOND_DRAIN_S = 40  # 30 that a replica serves on if its node was started without that environment, and for the workers to end
 _ONGOING = 512  # more than a batch and what waits for the next, so that batches are made by the engine and not by Serve
@@ -90,7 +96,7 @@ def application(service: Service, options: Options) -> dict[str, Data]:
 
 def runtime_env(service: Service, options: Options) -> dict[str, Data]:
     """Return what Ray makes for the replicas."""
-    found: dict[str, Data] = {"env_vars": dict(service.environment)}
+    found: dict[str, Data] = {"env_vars": {**REPLICAS, **service.environment}}
     if options.working_dir is not None:
         found["working_dir"] = options.working_dir
     if options.packages:
