@@ -2,8 +2,8 @@
 replicas are replaced, rolled back, taken away.
 
 What may vary with the machine: how long Ray takes to notice and to start anew, and so how many requests there are. What may not: that
-each request is answered, and with the prediction. There is one way to lose one all the same: a SIGKILL in the microseconds between the head and the
-body of an answer, after which no proxy may send it again.
+each request is answered, and with the prediction. One way to lose one remains: a SIGKILL in the microseconds between the head and
+the body of an answer, after which no proxy may send it again.
 """
 
 from __future__ import annotations

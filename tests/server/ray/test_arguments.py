@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
 
-from modelport.errors import UsageError
-from modelport.server.ray import Arguments, arguments
+from modelport.errors import MissingExtra, UsageError
+from modelport.server.ray import Arguments, application, arguments
 
 
 def test_files_digests_and_settings_are_taken_as_they_are() -> None:
@@ -31,3 +32,9 @@ def test_files_digests_and_settings_are_taken_as_they_are() -> None:
 def test_anything_else_is_refused_by_name(given: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         arguments(given)
+
+
+def test_without_ray_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingExtra, match=r"modelport\[ray\]"):
+        application({"files": ["a"]})
