@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from modelport.config import Settings
+
 
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
@@ -40,3 +42,13 @@ class HttpLimits:
     timeout_s: float = 30.0
     connections: int = 20_000
     api_keys: frozenset[str] = frozenset()
+
+
+def limits(settings: Settings) -> HttpLimits:
+    """Return the limits that the settings ask for. Raises: UsageError if the file of API keys cannot be read."""
+    return HttpLimits(
+        body_bytes=int(settings.max_body_mb * 1024 * 1024),
+        rows=settings.max_rows,
+        timeout_s=settings.timeout,
+        api_keys=settings.api_keys(),
+    )

@@ -16,7 +16,7 @@ from modelport.config import Settings
 from modelport.engine.engine import Engine
 from modelport.engine.models import Models
 from modelport.http.app import App, build
-from modelport.http.limits import HttpLimits
+from modelport.http.limits import limits
 from modelport.server.announce import served
 from modelport.server.listening import listen, url
 from modelport.server.live import Live
@@ -59,7 +59,7 @@ async def serve_front(versions: Sequence[Version], settings: Settings, announce:
     engines = [engine(version.snapshot.bundle, settings, is_only=len(versions) == 1) for version in versions]
     for each in engines:
         models.add(each)
-    app = build(models, _limits(settings))
+    app = build(models, limits(settings))
     stopping = _signals(loop, is_alone=seat is None)
     if seat is not None:
         await seat.join(app, stopping)
@@ -133,12 +133,3 @@ def _signals(loop: asyncio.AbstractEventLoop, *, is_alone: bool) -> asyncio.Even
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     return stopping
-
-
-def _limits(settings: Settings) -> HttpLimits:
-    return HttpLimits(
-        body_bytes=int(settings.max_body_mb * 1024 * 1024),
-        rows=settings.max_rows,
-        timeout_s=settings.timeout,
-        api_keys=settings.api_keys(),
-    )

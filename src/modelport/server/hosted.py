@@ -9,12 +9,12 @@ from pathlib import Path
 
 from modelport.bundle.folder import open_bundle
 from modelport.bundle.snapshot import take
-from modelport.config import Settings, Value, resolve
+from modelport.config import Value, resolve
 from modelport.engine.engine import Engine
 from modelport.engine.models import Models
 from modelport.errors import NotReady, UnreadableFile, UsageError
 from modelport.http.asgi import Asgi, Message, Receive, Send, asgi
-from modelport.http.limits import HttpLimits
+from modelport.http.limits import limits
 from modelport.server.versions import Part, engine, versions
 from modelport.server.workers import options
 
@@ -85,7 +85,7 @@ class Hosted:
         self._engines = [engine(version.snapshot.bundle, settings, is_only=len(served) == 1) for version in served]
         for each in self._engines:
             models.add(each)
-        self._answer = asgi(models, _limits(settings))
+        self._answer = asgi(models, limits(settings))
         executors = [version.executor(each, settings) for version, each in zip(served, self._engines, strict=True)]
         await asyncio.gather(*(each.start(computing) for each, computing in zip(self._engines, executors, strict=True)))
         for version in served:
@@ -107,12 +107,3 @@ def _check(path: Path, asked: str, found: str) -> None:
     """Compare what will be loaded with what was deployed. Raises: UnreadableFile naming both."""
     if asked and asked != found:
         raise UnreadableFile(f"{path}: its SHA-256 is {found or 'none'} on this machine, {asked} was deployed; copy the file there anew")
-
-
-def _limits(settings: Settings) -> HttpLimits:
-    return HttpLimits(
-        body_bytes=int(settings.max_body_mb * 1024 * 1024),
-        rows=settings.max_rows,
-        timeout_s=settings.timeout,
-        api_keys=settings.api_keys(),
-    )
