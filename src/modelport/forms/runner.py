@@ -69,6 +69,9 @@ class Runner:
             spans = by_length(lengths[order].tolist(), size)
             feed = {name: array[order] for name, array in feed.items()}
         pieces = [self._run({name: _rows(array, *span) for name, array in feed.items()}, outputs) for span in spans]
+        for (start, stop), piece in zip(spans, pieces, strict=True) if rows else ():
+            for name, array in zip(outputs, piece, strict=True):
+                expect_rows(name, array, min(stop, rows) - start)  # what is missing in one piece must not be made up by another
         found = pieces[0] if len(pieces) == 1 else [np.concatenate([piece[at] for piece in pieces]) for at in range(len(outputs))]
         return [array[:rows] if order is None else _restore(array, order) for array in found]
 
