@@ -218,6 +218,18 @@ class Server:
     def output(self) -> str:
         return self.log.read_text(errors="replace")
 
+    def announcement(self, tries: int = 600) -> str:
+        """Wait for what the server prints when all its models answer, which is a moment after the first answer, and give its output."""
+        for _ in range(tries):
+            if "The page to try it on" in (text := self.output()):
+                return text
+            try:
+                self.process.wait(timeout=0.05)
+            except subprocess.TimeoutExpired:
+                continue
+            break
+        pytest.fail(f"the server did not say where it answers:\n{self.output()}")
+
     def request(self, path: str, body: object = None, headers: dict[str, str] | None = None) -> tuple[int, dict[str, str], bytes]:
         """Send one request, a POST of JSON if there is a body (bytes go as they are): status, lower-case headers, body."""
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()

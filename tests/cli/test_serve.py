@@ -49,7 +49,7 @@ def test_it_prints_where_it_answers_what_it_takes_and_a_line_that_works(
     serve: Callable[..., object], toy: Path, require_program: Callable[..., str]
 ) -> None:
     server = serve(toy)
-    text = server.output()
+    text = server.announcement()
     assert f"{server.url}/add" in text
     for name in ("ref", "a", "b", "word", "sum"):
         assert f"  {name}" in text

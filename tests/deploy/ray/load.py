@@ -1,8 +1,8 @@
 """Clients that keep their connections and ask again and again; run by the test, inside the cluster's network namespace.
 
 Arguments: port, clients, a JSON file of [body, expected answer] pairs. Lines on standard input: "look" tells the figures so far, an end
-tells the last ones. A request counts as failed unless its answer is 200 and the
-expected one; nothing is asked again.
+tells the last ones. A request counts as failed unless its answer is 200 and the expected one; nothing is asked again. An answer whose
+head came and whose body did not counts as cut, with the time (seconds since the epoch) at which that was seen.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ port, clients, file = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
 pairs = [(body.encode(), answer) for body, answer in json.loads(file.read_text())]
 lock, stopping = threading.Lock(), threading.Event()
 answered, failed, slowest = 0, [], 0.0
+cut: list[float] = []
 
 
 def close(found, expected) -> bool:
@@ -39,6 +40,7 @@ def client(number: int) -> None:
         body, expected = pairs[at % len(pairs)]
         at += 1
         began = time.monotonic()
+        is_cut = False
         try:
             connection.request("POST", "/predict", body, {"Content-Type": "application/json"})
             answer = connection.getresponse()
@@ -46,18 +48,21 @@ def client(number: int) -> None:
             problem = None if answer.status == 200 and close(json.loads(text), expected) else f"{answer.status} {text[:200]!r}"
         except (OSError, http.client.HTTPException, ValueError) as error:
             problem = f"{type(error).__name__}: {error}"
+            is_cut = isinstance(error, http.client.IncompleteRead)
             connection.close()
         took = time.monotonic() - began
         with lock:
             answered += problem is None
             slowest = max(slowest, took)
-            if problem is not None:
+            if is_cut:
+                cut.append(time.time())
+            elif problem is not None:
                 failed.append(f"{time.strftime('%H:%M:%S')} after {took:.3f} s: {problem}")
 
 
 def tell() -> None:
     with lock:
-        print(json.dumps({"answered": answered, "failed": failed, "slowest": slowest}), flush=True)
+        print(json.dumps({"answered": answered, "failed": failed, "cut": cut, "slowest": slowest}), flush=True)
 
 
 threads = [threading.Thread(target=client, args=(number,), daemon=True) for number in range(clients)]

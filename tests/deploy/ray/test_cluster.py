@@ -2,8 +2,9 @@
 replicas are replaced, rolled back, taken away.
 
 What may vary with the machine: how long Ray takes to notice and to start anew, and so how many requests there are. What may not: that
-each request is answered, and with the prediction. One way to lose one remains: a SIGKILL in the microseconds between the head and
-the body of an answer, after which no proxy may send it again.
+each request is answered, and with the prediction. One way to lose one remains: Serve sends the head and the body of an answer one
+after the other, and a SIGKILL between the two cuts it, after which no proxy may ask again. One for each kill may be hit by that (seen once
+in six runs of 15,000 requests and more); at any other time, as when replicas are replaced, none.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ import pytest
 LOAD = Path(__file__).with_name("load.py")
 CLIENTS = 8
 LIMIT_S = 240.0
+ENDS_S = 10.0
+"""Within which what a kill ends has ended."""
 
 
 def until(what: str, look: Callable[[], Any]) -> Any:
@@ -98,10 +101,13 @@ def test_nothing_is_lost_when_a_replica_and_a_node_are_killed(
     try:
         load.more(1500)
         spread = until("three servers of the proxy under load", lambda: found if len(found := shares(nodes)) == 3 else None)
+        kills = [time.time()]
         os.kill(first[0]["process"], signal.SIGKILL)
         second = until("a replica in place of the killed one", lambda: running(nodes, {first[0]["process"]}))
         load.more(500)
-        os.kill(raylet_of(nodes, second), signal.SIGKILL)
+        raylet = raylet_of(nodes, second)
+        kills.append(time.time())
+        os.kill(raylet, signal.SIGKILL)
         gone = until("a replica fewer", lambda: {each["process"] for each in second} - set(nodes.processes()))
         until("a replica in place of the node's", lambda: running(nodes, gone))
         load.more(500)
@@ -110,8 +116,12 @@ def test_nothing_is_lost_when_a_replica_and_a_node_are_killed(
         load.more(500)
     finally:
         found = load.stop()
-    print(f"\n{found['answered']} requests, {len(found['failed'])} failed, slowest {found['slowest']:.3f} s, shares {spread}")
+    lost = f"{len(found['failed'])} failed, {len(found['cut'])} cut"
+    print(f"\n{found['answered']} requests, {lost}, slowest {found['slowest']:.3f} s, shares {spread}")
     assert found["failed"] == []
+    assert len(found["cut"]) <= len(kills)
+    for at in found["cut"]:  # a raylet's replicas end moments after it
+        assert any(kill <= at <= kill + ENDS_S for kill in kills), f"cut at {at}, kills at {kills}"
     assert found["answered"] >= 3000
     assert len(spread) == 3
     assert min(spread) > sum(spread) / 20  # about a third each; less where the machine is busy with something else beside one
