@@ -15,10 +15,9 @@ from modelport.convert.graph import Candidate, opened
 from modelport.convert.order import KNOWN, TARGETS, Order
 from modelport.convert.parity import Comparison, compare
 from modelport.convert.speed import speeds
-from modelport.errors import LoadError, ModelportError, NeedsTrust, NotConvertible, RefusedFile
+from modelport.errors import LoadError, NeedsTrust, NotConvertible, RefusedFile
 from modelport.formats import identify
 from modelport.formats.base import Options, Predictor
-from modelport.formats.lowering.draft import NotLowered
 from modelport.forms.program.steps import Program
 from modelport.forms.trials import trials
 from modelport.schema import Schema
@@ -152,9 +151,7 @@ def _program(predictor: Predictor) -> Program:
     try:
         lower = getattr(predictor, "lower", None)
         return Program((), {}) if lower is None else lower()
-    except (NotLowered, ModelportError):
-        return Program((), {})
-    except Exception:  # noqa: BLE001  # attributes of other versions may be anything; random rows are left
+    except Exception:  # noqa: BLE001  # NotLowered, or anything, as attributes of other versions may be anything; random rows are left
         return Program((), {})
 
 
