@@ -21,6 +21,8 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+from .registries import locked_registry, registry  # noqa: F401  # fixtures
+
 REQUIRE_ALL = os.environ.get("MODELPORT_REQUIRE_ALL", "") not in ("", "0")
 
 # How long an example takes says more about the machine than about the code. CI tries the same examples every time.

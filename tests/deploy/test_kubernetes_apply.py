@@ -142,13 +142,13 @@ def test_to_follow_without_kubectl_is_refused() -> None:
 @pytest.mark.slow
 def test_the_files_are_written_with_what_they_need(modelport: Callable[..., Any], toy: Path, tmp_path: Path) -> None:
     secrets = ("--pull-secret", "login", "--api-key-secret", "keys", "--with", "service-monitor", "--namespace", "ml")
-    done = modelport("deploy", "k8s", toy, "--image", "a/b:1", "--emit", "out", "--ingress-host", "a.test", *secrets)
+    done = modelport("deploy", "k8s", toy, "--image", "127.0.0.1:1/a/b:1", "--emit", "out", "--ingress-host", "a.test", *secrets)
     assert done.code == 0, done.err
     assert "kubectl apply --server-side -k out" in done.out
     assert (tmp_path / "out" / "overlays" / "ingress" / "kustomization.yaml").is_file()
     for said in ("docker-registry login --namespace ml", "--from-file=keys=FILE --from-file=metrics=FILE", "create secret tls toy-tls"):
         assert said in done.out
-    assert "a/b:1 may become another image later" in done.out
+    assert "127.0.0.1:1/a/b:1 may become another image later" in done.out
     assert "with one replica" in done.out
 
 

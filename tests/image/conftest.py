@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import gzip
 import hashlib
 import io
 import json
 import os
-import socket
 import subprocess
 import tarfile
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +19,6 @@ import pytest
 from modelport.image.store import Store
 
 HERE = Path(__file__).parent
-LOGIN = "AWS:$2b$04$1dcP6B0g0Yz1ZKZdDQQWM.G8G4iVTz0Z8kNBTScJL7LC4XQFM60dC\n"  # bcrypt of "secret"
 PYTHON_FILES = {"usr/bin/python3.11": b"#!", "usr/bin/python3": "python3.11", "etc/os-release": b"NAME=test\n"}
 
 
@@ -132,66 +127,6 @@ def podman(tmp_path_factory: pytest.TempPathFactory, require_program: Callable[.
     yield made
     made("rm", "--all", "--force", check=False)
     made("rmi", "--all", "--force", check=False)
-
-
-@dataclass
-class LiveRegistry:
-    """A docker-registry process."""
-
-    port: int
-    process: subprocess.Popen[bytes]
-
-    @property
-    def host(self) -> str:
-        return f"127.0.0.1:{self.port}"
-
-
-def _start_registry(folder: Path, auth: str) -> LiveRegistry:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    config = folder / "config.yml"
-    config.write_text(
-        f"version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\nstorage: {{filesystem: {{rootdirectory: {folder}/data}}}}\n"
-        f'http: {{addr: "127.0.0.1:{port}"}}\n{auth}'
-    )
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(["docker-registry", "serve", config], stdout=log, stderr=log)
-    for _ in range(600):
-        with contextlib.suppress(urllib.error.HTTPError), contextlib.suppress(OSError):
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/v2/", timeout=5).close()
-            return LiveRegistry(port, process)
-        if auth:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
-                return LiveRegistry(port, process)
-        try:
-            process.wait(timeout=0.05)
-        except subprocess.TimeoutExpired:
-            continue
-        break
-    raise AssertionError((folder / "log").read_text())
-
-
-@pytest.fixture(scope="session")
-def registry(tmp_path_factory: pytest.TempPathFactory, require_program: Callable[..., str]) -> Iterator[LiveRegistry]:
-    """A real registry that takes everything from everybody."""
-    require_program("docker-registry")
-    found = _start_registry(tmp_path_factory.mktemp("registry"), "")
-    yield found
-    found.process.terminate()
-    found.process.wait(timeout=30)
-
-
-@pytest.fixture(scope="session")
-def locked_registry(tmp_path_factory: pytest.TempPathFactory, require_program: Callable[..., str]) -> Iterator[LiveRegistry]:
-    """A real registry that wants the login AWS:secret, as ECR gives it."""
-    require_program("docker-registry")
-    folder = tmp_path_factory.mktemp("locked-registry")
-    (folder / "users").write_text(LOGIN)
-    found = _start_registry(folder, f"auth: {{htpasswd: {{realm: test, path: {folder}/users}}}}\n")
-    yield found
-    found.process.terminate()
-    found.process.wait(timeout=30)
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ class Service:
 
     ``name``: a DNS label that every target takes. ``model``, ``version``: as the server names them. ``image``: a reference,
     with its digest where one is known. ``digest``: SHA-256 of the artifact, "" without one. ``environment``: of the container.
-    ``drain_s``: how long what is in flight may take after SIGTERM.
+    ``drain_s``: how long what is in flight may take after SIGTERM. ``tag``: the reference that the image's digest was looked up for.
     """
 
     name: str
@@ -65,6 +65,7 @@ class Service:
     scale: Scale = Scale()
     environment: Mapping[str, str] = field(default_factory=dict)
     drain_s: int = 30
+    tag: str = ""
 
     def __post_init__(self) -> None:
         check_name(self.name)

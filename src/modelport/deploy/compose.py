@@ -20,6 +20,8 @@ from modelport.image.places import HEALTH
 
 PROMETHEUS, GRAFANA = "prom/prometheus:v3.5.0", "grafana/grafana:12.1.0"
 PASSWORD = "GRAFANA_PASSWORD"  # noqa: S105  # the variable's name; there is no password here
+TAG = "modelport.image-tag"
+"""The label that says which tag the image's digest was looked up for."""
 _BEYOND_DRAIN_S = 10
 _OURS = {"MODELPORT_HOST": "the target", "MODELPORT_PORT": "the target", "MODELPORT_DRAIN": "--drain"}
 _RULES, _CONFIG = "/etc/prometheus/modelport.rules.yaml", "/etc/prometheus/prometheus.yml"
@@ -70,6 +72,7 @@ def _model(service: Service, options: Options) -> Data:
     }
     return {
         "image": service.image,
+        **({"labels": {TAG: service.tag}} if service.tag else {}),
         "command": ["serve"],
         "environment": {name: literal(value) for name, value in (ours | dict(service.environment)).items()},
         "ports": [f"127.0.0.1:{options.port}:{PORT}"],

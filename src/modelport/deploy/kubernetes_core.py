@@ -9,6 +9,7 @@ from modelport.deploy.documents import Data
 from modelport.deploy.kubernetes import PRE_STOP_S, Options, grace_s, is_scaled, labels, literal, metadata, selector
 
 STARTED = "/healthz"
+TAG = "modelport/image-tag"
 KEYS_FOLDER, KEYS_FILE = "/etc/modelport", "keys"
 _LOADING_S = 600  # a version that is not ready by then is given up; what ran before runs on
 
@@ -56,7 +57,7 @@ def _deployment(service: Service, options: Options) -> Data:
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": metadata(service, options),
+        "metadata": {**metadata(service, options), **_noted(service)},
         "spec": {
             **fixed,
             "revisionHistoryLimit": 5,
@@ -69,6 +70,11 @@ def _deployment(service: Service, options: Options) -> Data:
             },
         },
     }
+
+
+def _noted(service: Service) -> dict[str, Data]:
+    """Say which tag the digest was looked up for: beside the pods, as another tag for the same image is no reason to replace them."""
+    return {"annotations": {TAG: service.tag}} if service.tag else {}
 
 
 def _pod(service: Service, options: Options) -> dict[str, Data]:

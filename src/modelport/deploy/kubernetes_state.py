@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 
 from modelport.deploy.kubernetes import query
 from modelport.deploy.kubernetes_apply import check_ours, ours
+from modelport.deploy.kubernetes_core import TAG
 from modelport.deploy.kubernetes_kubectl import Cluster, Facts, get, items, missing, part, parts, refused, run
 from modelport.deploy.kubernetes_pods import REVISION, is_ready, troubles
 from modelport.errors import TargetRefused
@@ -16,10 +17,14 @@ _STOPPED_BY_USER = 130
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A service in a cluster. ``ready`` of ``wanted`` replicas answer, ``updated`` of them are the newest; ``troubles``: what is wrong."""
+    """A service in a cluster. ``ready`` of ``wanted`` replicas answer, ``updated`` of them are the newest; ``troubles``: what is wrong.
+
+    ``tag``: the reference that the image's digest was looked up for, "" where it was given by digest.
+    """
 
     name: str
     image: str
+    tag: str
     model: str
     version: str
     revision: str
@@ -49,6 +54,7 @@ def state(cluster: Cluster, name: str) -> State:
     return State(
         name=name,
         image=str(parts(spec, "template", "spec", "containers")[0].get("image", "")),
+        tag=str(part(deployment, "metadata", "annotations").get(TAG, "")),
         model=str(facts.get("modelport/model", "")),
         version=str(facts.get("modelport/version", "")),
         revision=str(part(deployment, "metadata", "annotations").get(REVISION, "")),
@@ -64,7 +70,11 @@ def state(cluster: Cluster, name: str) -> State:
 def lines(found: State) -> list[str]:
     """Return a state as lines for people."""
     head = f"{found.name}: {found.ready} of {found.wanted} replicas answer, {found.updated} of them the newest (revision {found.revision})"
-    said = [head, f"  model   {found.model} {found.version}".rstrip(), f"  image   {found.image}"]
+    said = [
+        head,
+        f"  model   {found.model} {found.version}".rstrip(),
+        f"  image   {found.image}" + (f" ({found.tag})" if found.tag else ""),
+    ]
     return [
         *said,
         *([f"  scale   {found.scale}"] if found.scale else []),

@@ -32,8 +32,6 @@ def needs(service: Service, options: Options) -> list[str]:
 def cautions(service: Service) -> list[str]:
     """Return what the choices mean that one may not have meant."""
     said = []
-    if "@sha256:" not in service.image:
-        said.append(f"{service.image} may become another image later, and replicas then differ; give it with its digest (@sha256:…)")
     if service.scale.minimum == 1:
         said.append("with one replica, the loss or the emptying of a node interrupts the service; --min 2 avoids that")
     return said

@@ -25,11 +25,14 @@ class Access:
     """How registries are spoken to.
 
     ``credentials`` None: what docker's ``config.json`` says of the host, for ECR what the AWS account gives, else nobody.
-    ``is_insecure``: plain HTTP also to hosts other than this machine.
+    ``is_insecure``: plain HTTP also to hosts other than this machine. ``tries``: how often what broke is tried; ``timeout_s``: how long
+    an answer is waited for.
     """
 
     credentials: Credentials | None = None
     is_insecure: bool = False
+    tries: int = 6
+    timeout_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,6 @@ from modelport.image.store import Descriptor, Store, digest_of
 from modelport.image.transport import Answer, Call, Lost, Transport, is_loopback
 
 T = TypeVar("T")
-_TRIES = 6
 _BUSY = (429, 500, 502, 503, 504)
 _LONGEST_PAUSE_S = 20.0
 _LARGEST_MANIFEST = 4 << 20
@@ -34,7 +33,8 @@ class Registry:
 
     def __init__(self, reference: Reference, access: Access, *, pause: Callable[[float], object] = time.sleep) -> None:
         self.reference = reference
-        self._transport = Transport(is_insecure=access.is_insecure)
+        self._transport = Transport(is_insecure=access.is_insecure, timeout_s=access.timeout_s)
+        self._tries = access.tries
         self._pause = pause
         self._credentials: Credentials | None = access.credentials
         self._is_asked = access.credentials is not None
@@ -91,7 +91,7 @@ class Registry:
         place = self._again(lambda: self._begin(blob, mount))
         if not place:
             return False
-        for attempt in range(_TRIES):
+        for attempt in range(self._tries):
             start = 0
             try:
                 if attempt:
@@ -99,7 +99,7 @@ class Registry:
                 self._finish(self._send_rest(place, blob, store, start), blob)
                 return True
             except Lost as error:
-                if attempt == _TRIES - 1:
+                if attempt == self._tries - 1:
                     raise self._gone(error) from error
                 self._wait(attempt)
         raise AssertionError("the last try returns or raises")
@@ -127,7 +127,7 @@ class Registry:
                 raise Lost("the answer was cut short")
             except Lost as error:
                 attempt += 1
-                if attempt >= _TRIES:
+                if attempt >= self._tries:
                     raise self._gone(error) from error
                 self._wait(attempt - 1)
 
@@ -234,11 +234,11 @@ class Registry:
         )
 
     def _again(self, action: Callable[[], T]) -> T:
-        for attempt in range(_TRIES):
+        for attempt in range(self._tries):
             try:
                 return action()
             except Lost as error:
-                if attempt == _TRIES - 1:
+                if attempt == self._tries - 1:
                     raise self._gone(error) from error
                 self._wait(attempt)
         raise AssertionError("the last try returns or raises")
@@ -247,7 +247,7 @@ class Registry:
         self._pause(min(_LONGEST_PAUSE_S, 0.5 * 2**attempt) * random.uniform(0.7, 1.0))  # noqa: S311  # so that not all come back at once
 
     def _gone(self, error: Lost) -> TargetRefused:
-        return TargetRefused(f"{self.reference.host} cannot be reached ({error}), {_TRIES} times; look at the network and the address")
+        return TargetRefused(f"{self.reference.host} cannot be reached ({error}), {self._tries} times; look at the network and the address")
 
 
 def words(data: bytes) -> str:

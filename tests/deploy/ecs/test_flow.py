@@ -140,6 +140,40 @@ def test_files_are_written_without_asking_aws(offline: None, modelport: Callable
     assert modelport("deploy", "ecs", toy, "--emit", tmp_path / "out").code == 2
 
 
+def test_the_files_hold_the_digest_of_a_tag(aws: str, modelport: Callable[..., object], toy: Path, tmp_path: Path) -> None:
+    del aws
+    pushed("1")
+    tag = f"{HOST}/team/model:1"
+    done = modelport("deploy", "ecs", toy, "--image", tag, "--emit", tmp_path / "out")
+    assert done.code == 0, done.err
+    (image,) = boto3.client("ecr").describe_images(repositoryName="team/model")["imageDetails"]
+    assert f"{tag} is {image['imageDigest']} now" in done.err
+    assert f'"{HOST}/team/model@{image["imageDigest"]}"' in (tmp_path / "out" / "parameters.json").read_text("utf-8")
+    assert f"# The image is what {tag} was" in (tmp_path / "out" / "commands.txt").read_text("utf-8")
+
+
+def test_a_tag_is_taken_as_it_is_if_that_is_said(aws: str, modelport: Callable[..., object], toy: Path) -> None:
+    """Where AWS cannot be asked for its digest: it is not in the repository."""
+    del aws
+    common = ("deploy", "ecs", toy, "--image", f"{HOST}/team/absent:1", "--name", "sentiment", "--plan")
+    asked = modelport(*common)
+    assert asked.code == 4
+    assert f"the digest of {HOST}/team/absent:1 is not known" in asked.err
+    taken = modelport(*common, "--no-resolve")
+    assert taken.code == 0, taken.err
+    assert "may become another image later" in taken.err
+
+
+def test_a_tag_that_aws_cannot_be_asked_for_stays_in_the_files(
+    offline: None, modelport: Callable[..., object], toy: Path, tmp_path: Path
+) -> None:
+    del offline
+    done = modelport("deploy", "ecs", toy, "--image", f"{HOST}/team/model:1", "--emit", tmp_path / "out")
+    assert done.code == 0, done.err
+    assert f"the digest of {HOST}/team/model:1 is not known" in done.err
+    assert f'"{HOST}/team/model:1"' in (tmp_path / "out" / "parameters.json").read_text("utf-8")
+
+
 def test_a_no_takes_back_what_was_prepared(aws: str, heard: Heard) -> None:
     """Against a stack that is there: a plan, a no and a change that is only begun."""
     del aws

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import socket
-import subprocess
 import tarfile
 import threading
 import urllib.error
@@ -28,54 +26,8 @@ pytestmark = pytest.mark.slow
 ECR = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 
 
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory, require_program: Callable[..., str]) -> Iterator[str]:
-    program = require_program("docker-registry")
-    for _ in range(5):
-        folder = tmp_path_factory.mktemp("registry")
-        host = _configured(folder)
-        with subprocess.Popen([program, "serve", folder / "config.yml"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            try:
-                if _is_up(process, host):
-                    yield host
-                    return
-            finally:
-                process.terminate()
-    pytest.fail("the registry did not start on five free ports")
-
-
-def _configured(folder: Path) -> str:
-    """A port that is free now; somebody else may have it before the registry does, which then ends."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        host = f"127.0.0.1:{probe.getsockname()[1]}"
-    config = {
-        "version": "0.1",
-        "log": {"level": "error", "accesslog": {"disabled": True}},
-        "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
-        "http": {"addr": host},
-    }
-    (folder / "config.yml").write_text(json.dumps(config))
-    return host
-
-
-def _is_up(process: subprocess.Popen[bytes], host: str) -> bool:
-    """Wait until it answers, or ends. The pause between two tries is a wait for its end."""
-    for _ in range(1200):
-        try:
-            process.wait(timeout=0.05)
-        except subprocess.TimeoutExpired:
-            try:
-                urllib.request.urlopen(f"http://{host}/v2/", timeout=5).close()
-            except OSError:
-                continue
-            return True
-        return False
-    return False
-
-
 @pytest.fixture
-def ecr(aws: str, registry: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def ecr(aws: str, registry: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """ECR's control plane, whose repositories lie in the registry."""
 
     class Between(BaseHTTPRequestHandler):
@@ -87,7 +39,7 @@ def ecr(aws: str, registry: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
                     status, said = answer.status, answer.read()
             except urllib.error.HTTPError as error:
                 status, said = error.code, error.read()
-            said = said.replace(ECR.encode(), registry.encode())
+            said = said.replace(ECR.encode(), registry.host.encode())
             self.send_response(status)
             self.send_header("Content-Type", "application/x-amz-json-1.1")
             self.send_header("Content-Length", str(len(said)))
@@ -119,7 +71,7 @@ def base(path: Path) -> Path:
 
 
 def test_a_file_becomes_an_image_in_the_repository_and_its_digest_runs(
-    ecr: None, registry: str, modelport: Callable[..., object], toy: Path, tmp_path: Path
+    ecr: None, registry: object, modelport: Callable[..., object], toy: Path, tmp_path: Path
 ) -> None:
     del ecr
     arguments = ("deploy", "ecs", toy, "--name", "toy", "--yes", "--json", "--base", base(tmp_path / "base.tar"))
@@ -127,10 +79,10 @@ def test_a_file_becomes_an_image_in_the_repository_and_its_digest_runs(
     assert done.code == 0, done.err
     image = json.loads(done.out)["image"]
     name, _, digest = image.partition("@")
-    assert name == f"{registry}/modelport/toy"
+    assert name == f"{registry.host}/modelport/toy"
 
     accept = {"Accept": "application/vnd.oci.image.manifest.v1+json"}
-    asked = urllib.request.Request(f"http://{registry}/v2/modelport/toy/manifests/{digest}", headers=accept)
+    asked = urllib.request.Request(f"http://{registry.host}/v2/modelport/toy/manifests/{digest}", headers=accept)
     with urllib.request.urlopen(asked, timeout=60) as answer:
         assert answer.headers["Docker-Content-Digest"] == digest
         assert json.load(answer)["layers"]

@@ -201,8 +201,8 @@ def test_what_nobody_named_is_left_to_fill_in() -> None:
     given = {one["ParameterKey"]: one["ParameterValue"] for one in json.loads(files["parameters.json"])}
     assert [given[name] for name in ("VpcId", "BalancerSubnets", "TaskSubnets")] == [MISSING] * 3
     assert "describe-vpcs" in files["commands.txt"]
-    assert len(unfilled(made, options(network=Network()))) == 2
-    assert unfilled(service(), options()) == []
+    assert len(unfilled(options(network=Network()))) == 1
+    assert unfilled(options()) == []
 
 
 def test_sizes_scale_and_grace_are_parameters() -> None:

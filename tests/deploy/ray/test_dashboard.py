@@ -180,6 +180,6 @@ def test_half_of_what_kuberay_needs_is_refused(modelport: Callable[..., Any], to
 
 
 def test_emit_writes_the_files_and_asks_nobody(modelport: Callable[..., Any], toy: Path, tmp_path: Path) -> None:
-    done = modelport("deploy", "ray", toy, "--emit", "out", "--image", "a/b:1", "--redis", "redis:6379")
+    done = modelport("deploy", "ray", toy, "--emit", "out", "--image", "127.0.0.1:1/a/b:1", "--redis", "redis:6379")
     assert done.code == 0
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["ray.env", "rayservice.yaml", "serve.yaml"]

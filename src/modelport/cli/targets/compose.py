@@ -8,7 +8,7 @@ from typing import cast
 import click
 
 from modelport.cli.targets.agreement import agree
-from modelport.cli.targets.flags import common, service
+from modelport.cli.targets.flags import common, resolved, service
 from modelport.deploy.base import check_name, emit
 
 
@@ -25,12 +25,18 @@ def deploy(file: Path, image: str | None, port: int, **given: object) -> None:
     """
     from modelport.deploy.compose import PASSWORD, Options, render
     from modelport.deploy.compose_docker import up
+    from modelport.deploy.pinning import names_a_registry
 
     is_watched = bool(given["is_watched"])
     own = Options(port, cast("int", given["prometheus_port"]), cast("int", given["grafana_port"]), is_watched)
     described = service(file, image or "", cast("tuple[str, ...]", given.pop("trust")), **given)
+    if image is None or not names_a_registry(image):  # such as churn:1, which may be of this machine's Docker alone
+        given["is_resolved"] = False
+    described, said = resolved(described, given)
     files = render(described, own)
     folder = cast("Path | None", given["emit"])
+    for line in said:
+        click.echo(line, err=folder is None)
     if folder is not None:
         written = emit(files, folder)
         before = f"{PASSWORD}=… " if is_watched else ""

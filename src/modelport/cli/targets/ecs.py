@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import click
 
 from modelport.cli.targets.agreement import agree
-from modelport.cli.targets.flags import common, service, variables
+from modelport.cli.targets.flags import common, resolved, service, variables
 from modelport.deploy.base import check_name, emit
 from modelport.deploy.ecs.options import Network, Options, Strategy
 from modelport.errors import UsageError
@@ -78,11 +78,15 @@ def deploy(file: Path, image: str | None, region: str | None, profile: str | Non
     folder = cast("Path | None", given["emit"])
     if folder is not None:
         from modelport.deploy.ecs.files import render, unfilled
+        from modelport.deploy.ecs.images import asker
+        from modelport.deploy.ecs.options import check_service
 
         if image is None:
             raise UsageError("--emit writes files for an image that is there; give its reference with --image")
+        check_service(described, own)
+        described, said = resolved(described, given, asker(profile))
         _say(map(str, emit(render(described, own, region or ""), folder)))
-        _say(unfilled(described, own), err=True)
+        _say([*said, *unfilled(own)], err=True)
         return 0
     from modelport.deploy.ecs.account import Account
     from modelport.deploy.ecs.apply import Wish
@@ -91,7 +95,7 @@ def deploy(file: Path, image: str | None, region: str | None, profile: str | Non
     from modelport.formats.base import Options as Reading
 
     source = Source(file, Reading(frozenset(trust)), described.version, f"linux/{given['arch']}", cast("str", given["base"]))
-    wish = Wish(source, bool(given["is_plan"]), bool(given["is_agreed"]), bool(given["is_waiting"]))
+    wish = Wish(source, bool(given["is_plan"]), bool(given["is_agreed"]), bool(given["is_waiting"]), bool(given["is_resolved"]))
     return _report(bring(Account(region, profile), described, own, wish, _talk()), is_json=bool(given["is_json"]))
 
 

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from modelport.deploy.base import Scale, Service
 from modelport.errors import UsageError
 
+if TYPE_CHECKING:
+    from modelport.deploy.pinning import Ask
+
 F = TypeVar("F", bound=Callable[..., object])
 
 _FLAGS = (
     click.option("--image", metavar="REF", help="The image that runs, as `modelport image` pushed it; by digest where possible."),
+    click.option(
+        "--resolve/--no-resolve",
+        "is_resolved",
+        default=True,
+        help="Look a tag's digest up in its registry and deploy that, which is the default.",
+    ),
     click.option("--name", metavar="NAME", help="Name of the service; by default the model's."),
     click.option("--min", "minimum", type=int, default=1, show_default=True, help="Fewest replicas."),
     click.option("--max", "maximum", type=int, default=4, show_default=True, help="Most replicas."),
@@ -58,6 +67,20 @@ def service(file: Path, image: str, trust: Sequence[str], **asked: object) -> Se
         _whole(asked["drain_s"]),
     )
     return describe(file, Options(frozenset(trust)), given)
+
+
+def resolved(described: Service, given: Mapping[str, object], ask: Ask | None = None) -> tuple[Service, list[str]]:
+    """Return the service with its image by digest, and what is to be said of that. ``given``: is_resolved and emit, as the flags gave them.
+
+    Files are written even where no registry answers, with the tag and a warning; nothing is deployed then.
+    Raises: TargetRefused.
+    """
+    from modelport.deploy.pinning import by_registry, caution, is_pinned, pinned
+
+    if not given["is_resolved"]:
+        return described, [] if is_pinned(described.image) else [caution(described.image)]
+    found, said = pinned(described, ask or by_registry, is_lenient=given["emit"] is not None)
+    return found, [said] if said else []
 
 
 def variables(given: object, flag: str = "--set") -> dict[str, str]:

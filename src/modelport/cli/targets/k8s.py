@@ -10,9 +10,9 @@ from typing import TypeVar, cast
 import click
 
 from modelport.cli.targets.agreement import agree
-from modelport.cli.targets.flags import common, service
+from modelport.cli.targets.flags import common, resolved, service
 from modelport.deploy.base import Service, check_name, emit
-from modelport.deploy.kubernetes import EXTRAS, Options
+from modelport.deploy.kubernetes import EXTRAS, Options, check
 from modelport.deploy.kubernetes_kubectl import Cluster
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -55,12 +55,14 @@ def deploy(file: Path, image: str | None, context: str | None, **given: object) 
 
     own = _options(given)
     described = service(file, image or "", cast("tuple[str, ...]", given.pop("trust")), **given)
+    check(described, own)
+    described, said = resolved(described, given)
     folder = cast("Path | None", given["emit"])
     if folder is not None:
         _say(written(folder, emit(render(described, own), folder)))
-        _say([*needs(described, own), *cautions(described)])
+        _say([*needs(described, own), *said, *cautions(described)])
         return
-    _say([*needs(described, own), *cautions(described)], err=True)
+    _say([*needs(described, own), *said, *cautions(described)], err=True)
     _apply(described, own, Cluster(context, own.namespace), **given)
 
 

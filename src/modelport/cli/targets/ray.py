@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import click
 
 from modelport.cli.targets.agreement import agree
-from modelport.cli.targets.flags import common, service
+from modelport.cli.targets.flags import common, resolved, service
 from modelport.deploy.base import Service, check_name, emit
 from modelport.errors import UsageError
 
@@ -65,6 +65,9 @@ def deploy(file: Path, image: str | None, address: str | None, **given: object) 
     own, kube = _options(file, image, given), _kube(image, given)
     described = service(file, image or _UNUSED_IMAGE, cast("tuple[str, ...]", given.pop("trust")), **given)
     folder = cast("Path | None", given["emit"])
+    if image is not None:
+        described, said = resolved(described, given)
+        _say(said)
     if folder is not None:
         written = emit(render(described, own, kube), folder)
         _say([f"{len(written)} files in {folder}: {', '.join(path.name for path in written)}"])

@@ -44,8 +44,12 @@ class Identity(msgspec.Struct, rename="pascal", frozen=True):
 class Account:
     """Sessions and clients, made when they are first needed."""
 
-    def __init__(self, region: str | None = None, profile: str | None = None) -> None:
-        """Find credentials and region as AWS's own tools do. Raises: TargetRefused if there is no region, or no such profile."""
+    def __init__(self, region: str | None = None, profile: str | None = None, *, attempts: int = _ATTEMPTS) -> None:
+        """Find credentials and region as AWS's own tools do. ``attempts``: at each call.
+
+        Raises: TargetRefused if there is no region, or no such profile.
+        """
+        self._attempts = attempts
         try:
             self._session = boto3.Session(region_name=region, profile_name=profile)
         except botocore.exceptions.BotoCoreError as error:
@@ -59,7 +63,7 @@ class Account:
         """Return the client of a service. Raises: TargetRefused."""
         if service not in self._clients:
             config = Config(
-                retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+                retries={"mode": "standard", "total_max_attempts": self._attempts},
                 connect_timeout=_CONNECT_S,
                 read_timeout=_READ_S,
                 user_agent_extra=f"modelport/{VERSION}",

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import msgspec
 
@@ -18,6 +19,7 @@ from modelport.deploy.ecs.options import Options
 from modelport.deploy.ecs.prices import estimate
 from modelport.deploy.ecs.stack import Pause, Proposal, Stack
 from modelport.deploy.ecs.template import template
+from modelport.deploy.pinning import caution, is_pinned, pinned
 from modelport.errors import ModelportError, TargetRefused
 
 UNBUILT = "modelport/to-be-built"
@@ -35,12 +37,13 @@ class Talk:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """How far to go. ``source``: what the image is built from; None where nothing is built."""
+    """How far to go. ``source``: what the image is built from; None where nothing is built. ``is_resolved``: deploy a tag's digest."""
 
     source: Source | None
     is_plan: bool = False
     is_agreed: bool = False
     is_waiting: bool = True
+    is_resolved: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,7 @@ def deploy(account: Account, service: Service, options: Options, wish: Wish, tal
 
     Raises: TargetRefused with AWS's words; UsageError; what building the image raises.
     """
-    draft = draw(account, service, options)
+    draft = draw(account, service, options, is_resolved=wish.is_resolved)
     before = stack.find(account, service.name)
     stack.check_free(before)
     is_new = before is None or before.stack_status == "REVIEW_IN_PROGRESS"
@@ -138,7 +141,7 @@ def carry_out(account: Account, proposal: Proposal, outcome: Outcome, talk: Talk
     return replace(outcome, url=url_of(account, stack.ours(account, outcome.name)))
 
 
-def draw(account: Account, service: Service, options: Options) -> Draft:
+def draw(account: Account, service: Service, options: Options, *, is_resolved: bool = True) -> Draft:
     """Look up what was left open: network, certificate, the image's digest. Nothing is changed. Raises: TargetRefused, UsageError."""
     number = account.identity().account
     place = network.find(account, options.network)
@@ -146,11 +149,13 @@ def draw(account: Account, service: Service, options: Options) -> Draft:
     is_unbuilt = service.image == UNBUILT
     if is_unbuilt:
         image = f"{number}.dkr.ecr.{account.region}.amazonaws.com/{images.repository_name(service.name)}:to-be-built"
+        service, said = replace(service, image=image), ""
+    elif is_resolved:
+        service, said = pinned(service, partial(images.by_digest, account))
     else:
-        image = images.by_digest(account, service.image)
-    service = replace(service, image=image)
+        said = "" if is_pinned(service.image) else caution(service.image)
     parameters.values(service, options)
-    notes = [*place.notes, *_certificate_notes(account, options), *_notes(service, options)]
+    notes = [*place.notes, *_certificate_notes(account, options), *_notes(service, options), *([said] if said else [])]
     if is_unbuilt:
         notes.append(f"the image is yet to be built, and pushed to the repository {images.repository_name(service.name)}")
     return Draft(service, options, is_unbuilt, tuple(notes), number)

@@ -28,13 +28,11 @@ def render(service: Service, options: Options, region: str = "") -> dict[str, st
     }
 
 
-def unfilled(service: Service, options: Options) -> list[str]:
+def unfilled(options: Options) -> list[str]:
     """Return what the files leave open, as sentences."""
     found = []
     if not options.network.vpc or not options.network.balancer:
         found.append(f"parameters.json has {MISSING} for the network: name it with --vpc and --subnet, or as commands.txt shows")
-    if "@sha256:" not in service.image:
-        found.append("the image is named by a tag, which may be moved: name it by digest, as host/path@sha256:…")
     return found
 
 
@@ -50,8 +48,9 @@ def _commands(service: Service, options: Options, region: str) -> str:
     files = "--template-body file://template.yaml --parameters file://parameters.json --capabilities CAPABILITY_IAM"
     filled = bool(options.network.vpc and options.network.balancer)
     open_ends = "" if filled else _NETWORK
+    tagged = f"# The image is what {service.tag} was when this was written.\n" if service.tag else ""
     return f"""# What `modelport deploy ecs` does, with the AWS CLI alone. Run in this folder.
-{open_ends}
+{tagged}{open_ends}
 # 1. Have the change worked out. For a stack that is there already: --change-set-type UPDATE.
 aws cloudformation create-change-set {change} --change-set-type CREATE {files}
 

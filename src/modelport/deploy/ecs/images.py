@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -16,14 +15,14 @@ from modelport.deploy.ecs.account import Account
 from modelport.deploy.ecs.parameters import repository
 from modelport.deploy.ecs.refusals import Refusal
 from modelport.deploy.ecs.stack import Nothing
+from modelport.deploy.pinning import Ask, by_registry
 from modelport.errors import TargetRefused
 from modelport.formats.base import Options as Reading
 from modelport.image.build import build
-from modelport.image.order import Access, Order
-from modelport.image.reference import parse
-from modelport.image.registry import Registry
+from modelport.image.order import Order
 
 _KEPT_IMAGES, _UNTAGGED_DAYS = 30, 14
+_FEW = 2  # files are written without an answer, too
 _MARK = "modelport:service"
 
 
@@ -83,15 +82,13 @@ class Source:
 
 
 def by_digest(account: Account, image: str) -> str:
-    """Return the reference with the digest that its tag stands for now: a tag may be moved, a digest cannot.
+    """Return the reference with the digest that its tag stands for now; of this account's ECR with the account's own credentials.
 
     Raises: TargetRefused if the registry has no such image.
     """
-    if "@sha256:" in image:
-        return image
     place = repository(image)
     if place is None or place.region != account.region:
-        return _by_registry(image)
+        return by_registry(image)
     name, _, tag = image.partition("/")[2].partition(":")
     arguments = {"registryId": place.account, "repositoryName": name, "imageIds": [{"imageTag": tag or "latest"}]}
     found = account.ask("ecr", "describe_images", Images, arguments).image_details
@@ -100,14 +97,14 @@ def by_digest(account: Account, image: str) -> str:
     return f"{image.partition('/')[0]}/{name}@{found[0].image_digest}"
 
 
-def _by_registry(image: str) -> str:
-    reference = parse(image, "--image")
-    registry = Registry(reference, Access())
-    try:
-        manifest, _ = registry.manifest(reference.wanted)
-    finally:
-        registry.close()
-    return f"{reference.name}@sha256:{hashlib.sha256(manifest).hexdigest()}"
+def asker(profile: str | None) -> Ask:
+    """Return what looks a tag's digest up for files: of ECR with the profile's credentials, in whichever region it is."""
+
+    def ask(image: str) -> str:
+        place = repository(image)
+        return by_registry(image) if place is None else by_digest(Account(place.region, profile, attempts=_FEW), image)
+
+    return ask
 
 
 def repository_name(service: str) -> str:
