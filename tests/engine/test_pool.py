@@ -111,10 +111,8 @@ def test_one_row_that_raises_fails_alone_and_its_message_names_no_path(make_bund
 
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
-@pytest.mark.parametrize(("light_s", "batches"), [(float("inf"), [4, 5]), (0.0, [4, 1, 4])], ids=["light", "not light"])
-def test_who_is_answered_by_a_light_batch_and_asks_again_goes_with_who_waited_meanwhile(make_bundle, monkeypatch, loop, light_s, batches):
+def test_who_is_answered_and_asks_again_at_once_goes_with_who_waited_meanwhile(make_bundle, monkeypatch, loop):
     """Else two groups would go back and forth for ever, each with half of the requests."""
-    monkeypatch.setattr(pools, "_LIGHT_S", light_s)
     rows: list[int] = []
 
     async def test(engine: Engine, pool: Pool) -> None:
@@ -135,14 +133,12 @@ def test_who_is_answered_by_a_light_batch_and_asks_again_goes_with_who_waited_me
         four = [asyncio.ensure_future(twice(n)) for n in (100, 200, 300, 400)]
         assert await asyncio.gather(*four) == [[[2 * n + 1], [2 * n + 3]] for n in (100, 200, 300, 400)]
         assert (await fifth).result["y"].tolist() == [1001]
-        assert rows == batches
+        assert rows == [4, 5]
 
     run(make_bundle(), test, loop=loop)
 
 
-def test_several_workers_hold_back_once_and_lose_nobody(make_bundle, monkeypatch):
-    monkeypatch.setattr(pools, "_LIGHT_S", float("inf"))
-
+def test_several_workers_hold_back_and_lose_nobody(make_bundle):
     async def test(engine: Engine, _pool: Pool) -> None:
         async def client(number: int) -> list[object]:
             return [await ask(engine, number * 1000 + at + 100) for at in range(20)]

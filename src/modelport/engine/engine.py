@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from dataclasses import replace
 
 from modelport.columns import Columns
@@ -35,7 +36,6 @@ class Engine:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._redo: deque[Batch] = deque()
         self._running: dict[int, Batch] = {}
-        self._started_s: dict[int, float] = {}
         self._is_pump_due = self._is_pumping = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_s = float("inf")
@@ -120,12 +120,10 @@ class Engine:
         if self.is_idle or self._idle is None:
             return True
         self._idle.clear()
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
                 await self._idle.wait()
-        except TimeoutError:
-            return self.is_idle
-        return True
+        return self.is_idle
 
     async def close(self) -> None:
         """End the workers. Whoever still waits is told that the server shut down."""
@@ -141,6 +139,11 @@ class Engine:
             self._idle.set()
         if self._executor is not None:
             await self._executor.close()
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait."""
+        return len(self._batcher)
 
     def status(self) -> dict[str, object]:
         """What ``GET /models`` says of it."""
@@ -214,12 +217,11 @@ class Engine:
 
     def _pump(self) -> None:
         self._is_pump_due = False
-        executor = self._executor
-        if executor is None or self._loop is None or self._is_pumping:
+        if self._executor is None or self._loop is None or self._is_pumping:
             return  # an executor that answers at once calls back into here: the loop below goes on by itself
         self._is_pumping = True
         try:
-            self._hand_out(executor, self._loop)
+            self._hand_out(self._executor, self._loop)
         finally:
             self._is_pumping = False
         if self._idle is not None and self.is_idle:
@@ -230,8 +232,7 @@ class Engine:
             now_s = loop.time()
             batch = self._next(now_s)
             if batch is None:
-                wake_s = self._batcher.wake_s()
-                if wake_s is not None and wake_s < self._timer_s:
+                if (wake_s := self._batcher.wake_s()) is not None and wake_s < self._timer_s:
                     self._arm(wake_s)
                 break
             batch.started_s = now_s

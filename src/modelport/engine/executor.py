@@ -26,6 +26,11 @@ class Description:
 class Listener(Protocol):
     """Who is told how batches end; the engine."""
 
+    @property
+    def waiting(self) -> int:
+        """How many requests, or batches, wait to be handed out."""
+        ...
+
     def answered(self, batch: Batch, answer: Columns, predict_s: float) -> None:
         """The batch was computed."""
         ...

@@ -19,6 +19,7 @@ import structlog
 from modelport.columns import Columns
 from modelport.engine.batcher import Batch
 from modelport.engine.executor import Description, Executor, Listener, StartOriginal
+from modelport.engine.hold import Hold
 from modelport.errors import ModelError, ModelportError, Overloaded
 from modelport.forms.facts import COMPILED
 from modelport.forms.program.form import Form, Predict
@@ -40,6 +41,7 @@ class Inline:
         self._form = replace(form, program=Program((), {}))  # its arrays are held by ``predict`` as far as that reads them
         self._predict = predict
         self._listener = listener
+        self._hold = Hold(listener)
         self._start_original = start_original
         self._original: Executor | None = None
         self._starting: asyncio.Task[None] | None = None
@@ -60,8 +62,8 @@ class Inline:
 
     @property
     def is_free(self) -> bool:
-        """Whether nothing is computed on the thread."""
-        return self._computing is None
+        """Whether nothing is computed on the thread, and the next batch is not held back."""
+        return self._computing is None and not self._hold.is_on
 
     @property
     def is_alive(self) -> bool:
@@ -98,7 +100,7 @@ class Inline:
         began_s = perf_counter()
         answer = self._answer(batch)
         if answer is not None:
-            self._listener.answered(batch, answer, perf_counter() - began_s)
+            self._tell(batch, answer, perf_counter() - began_s)
 
     def abandon(self, batch: Batch) -> None:
         """Stop waiting for the original; our own arithmetic ends by itself."""
@@ -121,6 +123,11 @@ class Inline:
             await self._original.close()
 
     # --- Listener of the original -----------------------------------------------------------------------------------
+
+    @property
+    def waiting(self) -> int:
+        """How many batches wait for the original."""
+        return len(self._left)
 
     def answered(self, batch: Batch, answer: Columns, predict_s: float) -> None:
         """Pass on what the original answered."""
@@ -177,12 +184,16 @@ class Inline:
         if self._is_closing:
             return
         if answer is not None:
-            self._listener.answered(batch, answer, perf_counter() - began_s)
+            self._tell(batch, answer, perf_counter() - began_s)
         elif failure is not None:
             self._listener.failed(batch, failure, perf_counter() - began_s)
         else:
             self._leave(batch)
             self._listener.freed()
+
+    def _tell(self, batch: Batch, answer: Columns, predict_s: float) -> None:
+        self._hold.begin(batch, predict_s)
+        self._listener.answered(batch, answer, predict_s)
 
     def _leave(self, batch: Batch) -> None:
         """Hand a batch to the original, unless too many rows wait for it already."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import cast
 
 import structlog
@@ -21,6 +20,7 @@ from modelport.engine import confinement, core
 from modelport.engine.batcher import Batch
 from modelport.engine.confinement import Confinement
 from modelport.engine.executor import Description, Listener
+from modelport.engine.hold import Hold
 from modelport.engine.probe import Compiled, exit_reason, findings, probe, rebuild
 from modelport.engine.process import Command, Worker
 from modelport.errors import LoadError, ModelError
@@ -29,7 +29,6 @@ from modelport.schema import Schema
 _log = structlog.get_logger(__name__)
 _FIRST_BACKOFF_S, _LAST_BACKOFF_S = 0.1, 30.0
 _PATIENCE_FAILURES = 3
-_LIGHT_S = 0.5e-3  # less than what the front takes to read the requests of a turn and to write their answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +61,16 @@ class Pool:
         self._ready: asyncio.Future[Description] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._failures = 0
-        self._is_closing = self._is_holding = False
+        self._is_closing = False
+        self._hold = Hold(listener)
         self._folder: PrivateFolder | None = None
         self.compiled = Compiled()
         self.restarts = 0
 
     @property
     def is_free(self) -> bool:
-        """Whether a worker waits for a batch, and none of a light one is held back for company."""
-        return bool(self._free) and not self._is_holding
+        """Whether a worker waits for a batch, and the next batch is not held back."""
+        return bool(self._free) and not self._hold.is_on
 
     @property
     def is_alive(self) -> bool:
@@ -270,24 +270,11 @@ class Pool:
             return
         self._free.append(worker)
         self._failures = 0
-        if predict_s < _LIGHT_S and len(batch.tickets) > 1 and not self._is_holding:
-            self._hold(turns=1)
+        self._hold.begin(batch, predict_s)
         if error is not None:
             self._listener.failed(batch, rebuild(error), predict_s)
         else:
             self._listener.answered(batch, Columns({}) if columns is None else columns, predict_s)
-
-    def _hold(self, *, turns: int) -> None:
-        """Take no batch before the loop has looked once for new requests.
-
-        Those who are answered now ask again in a moment. Without this they go in two groups that never meet, the one computed while
-        the other is answered: twice the batches for the same requests, and where a batch is light, handing it over is the larger part.
-        """
-        self._is_holding = turns >= 0
-        if self._is_holding:  # what is called soon comes before the sockets are looked at, what is called soon from there comes after
-            asyncio.get_running_loop().call_soon(partial(self._hold, turns=turns - 1))
-        else:
-            self._listener.freed()
 
 
 def _retrieve(ready: asyncio.Future[Description]) -> None:
