@@ -30,9 +30,11 @@ ENVIRONMENT = {
 }
 """Of ``ray start`` on every node. Predictions are pure, so that one is sent again where a replica died before it answered."""
 REPLICAS = {
-    # By itself Serve runs applications in a thread of their own and passes the head and the body of an answer on one by one. HAProxy sends
-    # nothing again whose answer has begun, so that a replica killed between the two loses it; in one thread they follow each other at once.
+    # By itself Serve runs applications in a thread of their own and hands each message of an answer over one by one.
     "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
+    # HAProxy sends nothing again whose answer has begun, and uvicorn sends the head before the body: with this, both in one write, so that
+    # a replica that is killed has answered or has not.
+    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "modelport.server.whole:middlewares",
 }
 """Of the replicas, so that other applications keep what they have."""
 
