@@ -89,7 +89,7 @@ def run(podman: object) -> Iterator[Callable[..., Container]]:
 
     yield start
     for name in started:
-        podman("rm", "--force", name, check=False)
+        podman("rm", "--force", "--volumes", name, check=False)
 
 
 @pytest.fixture(scope="session")
@@ -219,6 +219,9 @@ def test_the_image_is_small_and_says_what_is_in_it(sentiment: tuple[Order, Path]
     assert sum(layer["size"] for layer in manifest["layers"][1:]) <= LIMIT_BYTES
     assert config["config"]["Entrypoint"] == ["/opt/modelport/bin/modelport"]
     assert (config["config"]["Cmd"], config["config"]["User"]) == (["serve"], "1000:1000")
+    assert config["config"]["Volumes"] == {"/tmp": {}}
+    with tarfile.open(layout / "blobs" / "sha256" / manifest["layers"][4]["digest"][7:]) as archive:
+        assert archive.getmember("tmp").mode == 0o1777  # whatever the base has
     assert len(config["history"]) == len(config["rootfs"]["diff_ids"]) == len(manifest["layers"]) == 5
     labels = config["config"]["Labels"]
     assert labels["modelport.artifact.sha256"] == json.loads(json.dumps(labels))["modelport.artifact.sha256"]
@@ -317,6 +320,26 @@ def _check_signature(registry: object, built: Built, key: Path, folder: Path) ->
     assert subprocess.run(line, check=False, capture_output=True).returncode != 0
 
 
+def _closed(base: Path, path: Path) -> Path:
+    """Give a base in which only root may write to /tmp."""
+    with tarfile.open(base) as given, tarfile.open(path, "w") as made:
+        for member in given:
+            if member.name in ("tmp", "./tmp"):
+                member.mode = 0o755
+            made.addfile(member, given.extractfile(member) if member.isreg() else None)
+    return path
+
+
+def _temporary(podman: object, image: str) -> list[str]:
+    """Give the mode of /tmp, and whether it may be written, where a new volume is mounted there: as on Fargate, which has no other way."""
+    volume = podman("volume", "create").stdout.strip()
+    look = "import os; print(oct(os.stat('/tmp').st_mode & 0o7777), os.access('/tmp', os.W_OK))"
+    mounts = ["--read-only", "--read-only-tmpfs=false", "--volume", f"{volume}:/tmp"]
+    said = podman("run", "--rm", *mounts, "--entrypoint", "/usr/bin/python3", image, "-c", look).stdout.split()
+    podman("volume", "rm", volume)
+    return said
+
+
 def test_podman_builds_the_same_contract_from_a_generated_dockerfile(
     saved_model: Callable[..., object],
     cached: Path,
@@ -332,7 +355,8 @@ def test_podman_builds_the_same_contract_from_a_generated_dockerfile(
         monkeypatch.setenv(name, value)
     model = saved_model("iris_named")
     label = "nasty $HOME \\ \" ' ${X:-y} # `id` $(id) é"
-    order = Order(model.path, f"{registry.host}/iris:1", base=str(debian), engine="podman", is_pushed=True, output=str(tmp_path / "x.tar"))
+    base = str(_closed(debian, tmp_path / "base.tar"))
+    order = Order(model.path, f"{registry.host}/iris:1", base=base, engine="podman", is_pushed=True, output=str(tmp_path / "x.tar"))
     built = build(replace(order, labels={"note": label}, environment={"NOTE": label}))
     assert built.reference == f"{registry.host}/iris@{built.digest}"
     assert _skopeo(registry, "iris:1")["Digest"] == built.digest
@@ -342,7 +366,8 @@ def test_podman_builds_the_same_contract_from_a_generated_dockerfile(
     assert shown["Labels"]["note"] == label
     assert f"NOTE={label}" in shown["Env"]
     assert (shown["User"], shown["Entrypoint"], shown["Cmd"]) == ("1000:1000", ["/opt/modelport/bin/modelport"], ["serve"])
-    container = run(order.tag, "--read-only-tmpfs=false")  # nowhere to write to but memory
+    assert _temporary(podman, order.tag) == ["0o1777", "True"]
+    container = run(order.tag, "--read-only-tmpfs=false", "--image-volume=ignore")  # nowhere to write to but memory
     container.await_ready()
     rows = model.rows.to_dict("records")
     _, records = container.post("/predict", rows)

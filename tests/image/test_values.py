@@ -74,7 +74,7 @@ def test_ten_thousand_values_come_back_from_a_dockerfile() -> None:
         some = {f"V{number}": value for number, value in enumerate(values[at : at + 100])}
         text = render(replace(PLAN, environment=some, labels=some), "base")["Dockerfile"]
         lines = text.replace(" \\\n    ", " ").split("\n")
-        assert len(lines) == 1 + 4 + 2 + 5 + 1
+        assert len(lines) == 1 + 4 + 2 + 6 + 1
         for keyword in ("ENV", "LABEL"):
             line = next(line for line in lines if line.startswith(f"{keyword} "))
             assert dict(word.split("=", 1) for word in lex(line)[1:]) == some

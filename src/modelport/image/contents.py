@@ -7,7 +7,7 @@ from pathlib import Path
 
 from modelport.bundle.snapshot import Snapshot
 from modelport.formats.base import Options
-from modelport.image.places import CODE, MODEL, PORT, PROGRAM, SHARE
+from modelport.image.places import CODE, MODEL, PORT, PROGRAM, SCRATCH, SHARE
 from modelport.image.places import HEALTH as HEALTH_PROGRAM
 from modelport.image.plan import artifact_name
 from modelport.image.python import Python
@@ -78,7 +78,8 @@ def programs(python: Python, documents: dict[str, bytes]) -> list[Entry]:
         file(PROGRAM.lstrip("/"), launcher.encode(), is_executable=True),
         file(HEALTH_PROGRAM.lstrip("/"), health.encode(), is_executable=True),
     ]
-    return found + shared(documents)
+    # A base may lack it, or have it for root alone; a volume that is mounted over it gets its mode.
+    return [*found, Entry(SCRATCH.lstrip("/"), "folder", is_shared=True), *shared(documents)]
 
 
 def shared(documents: dict[str, bytes]) -> list[Entry]:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 
 from modelport.errors import UsageError
-from modelport.image.places import PORT, USER
+from modelport.image.places import PORT, SCRATCH, USER
 from modelport.image.plan import COMMAND, ENTRYPOINT, HEALTH_S, HEALTHCHECK, Plan
 
 LAYERS = ("dependencies", "modelport", "model", "config")
@@ -27,6 +27,7 @@ def render(plan: Plan, base: str) -> Mapping[str, str]:
     lines += [f"USER {USER}", f"EXPOSE {PORT}/tcp"]
     lines += [f"HEALTHCHECK --interval={interval}s --timeout={longest}s --start-period={start}s CMD {json.dumps(list(HEALTHCHECK))}"]
     lines += [f"ENTRYPOINT {json.dumps(list(ENTRYPOINT))}", f"CMD {json.dumps(list(COMMAND))}"]
+    lines += [f"VOLUME {json.dumps([SCRATCH])}"]  # last, as podman saves and restores it in each step after it
     return {"Dockerfile": "".join(f"{line}\n" for line in lines), ".dockerignore": ""}
 
 

@@ -57,7 +57,7 @@ def write_tar(entries: Iterable[Entry], sink: Sink, mtime: int) -> None:
     for entry in entries:
         member = tarfile.TarInfo(entry.path)
         member.type, member.linkname, member.mtime = _TYPES[entry.kind], entry.link, mtime
-        member.mode = 0o777 if entry.kind == "link" else 0o755 if entry.kind == "folder" or entry.is_executable else 0o644
+        member.mode = _mode(entry)
         if entry.kind != "file":
             archive.addfile(member)
         elif isinstance(entry.source, bytes):
@@ -66,6 +66,12 @@ def write_tar(entries: Iterable[Entry], sink: Sink, mtime: int) -> None:
         else:
             _add_file(archive, member, entry.source)
     archive.close()
+
+
+def _mode(entry: Entry) -> int:
+    if entry.kind == "file":
+        return 0o755 if entry.is_executable else 0o644
+    return 0o777 if entry.kind == "link" else 0o1777 if entry.is_shared else 0o755
 
 
 def make(store: Store, entries: Iterable[Entry], level: int) -> Layer:

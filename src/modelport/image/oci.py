@@ -13,13 +13,13 @@ from pathlib import Path
 from modelport.errors import UnreadableFile, UsageError
 from modelport.image.layers import Layer, epoch
 from modelport.image.media import CONFIG, INDEX, MANIFEST
-from modelport.image.places import PORT, USER
+from modelport.image.places import PORT, SCRATCH, USER
 from modelport.image.plan import COMMAND, ENTRYPOINT, HEALTH_S, HEALTHCHECK, Plan
 from modelport.image.python import search_path
 from modelport.image.store import Descriptor, Store, canonical
 
 _SECOND_NS = 10**9
-_INHERITED = ("StopSignal", "Volumes", "WorkingDir", "Shell")
+_INHERITED = ("StopSignal", "WorkingDir", "Shell")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,7 @@ def config_of(plan: Plan, layers: Sequence[tuple[str, Layer]]) -> Mapping[str, o
     settings: dict[str, object] = {name: base[name] for name in _INHERITED if base.get(name)} | {
         "User": USER,
         "ExposedPorts": {f"{PORT}/tcp": {}},
+        "Volumes": _volumes(base) | {SCRATCH: {}},
         "Env": [f"{name}={value}" for name, value in _environment(plan).items()],
         "Entrypoint": list(ENTRYPOINT),
         "Cmd": list(COMMAND),
@@ -149,6 +150,11 @@ def _environment(plan: Plan) -> dict[str, str]:
 def _labels(base: Mapping[str, object]) -> dict[str, str]:
     found = base.get("Labels")
     return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
+
+
+def _volumes(base: Mapping[str, object]) -> dict[str, object]:
+    found = base.get("Volumes")
+    return {str(path): {} for path in found} if isinstance(found, dict) else {}
 
 
 def _platform(image: Image) -> dict[str, str]:

@@ -21,13 +21,17 @@ _LONGEST_NAME, _LONGEST_PATH = 255, 4000
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One path of an image, without a leading slash. ``source``: a file's content, or where it lies; ``link``: what a link says."""
+    """One path of an image, without a leading slash. ``source``: a file's content, or where it lies; ``link``: what a link says.
+
+    ``is_shared``: of a folder, that everybody may put files there and remove their own.
+    """
 
     path: str
     kind: Kind
     source: Path | bytes = b""
     link: str = ""
     is_executable: bool = False
+    is_shared: bool = False
 
 
 def file(path: str, content: bytes, *, is_executable: bool = False) -> Entry:
