@@ -23,12 +23,13 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from contestants import CONTESTANTS, CURVE, EXAMPLE, GRAPH, MODELS, TEXTS, TWO_CORES, Contestant, python
+from contestants import CONTESTANTS, CURVE, EXAMPLE, GRAPH, MODELS, ONE_CORE, TEXTS, TWO_CORES, Contestant, python
 from load import Sample, quietest
 from servers import Server, post
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
+SERVED = ("sentiment", "modelport", 64)
 
 HEAD = ["workload", "server", "connections", "requests/s", "x the best other", "p50 ms", "p99 ms", "errors"]
 HEAD += ["CPU s/1,000", "RSS / PSS MB", "cold start s (first)", "other CPU", "rounds"]
@@ -160,6 +161,24 @@ def gains(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
+def alone(seconds: int) -> dict[str, float]:
+    """Measure ONNX Runtime without a server on the example's network: texts a second, padded and trimmed (alone.py)."""
+    line = [python("mosec"), str(HERE / "alone.py"), str(GRAPH), str(MODELS / "cases.json"), str(seconds), str(EXAMPLE)]
+    done = subprocess.run(["taskset", "-c", ONE_CORE, *line], capture_output=True, text=True, check=True)
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def shares(rows: list[Row], bare: list[dict[str, float]]) -> str:
+    """Say how much of the texts of ONNX Runtime alone modelport's service answers at 64 connections; medians over the rounds."""
+    lines = ["| ONNX Runtime alone, batches of 64 | texts/s | `/sentiment` of it |", "| --- | --- | --- |"]
+    served = {row.round: row.sample.requests_per_s for row in rows if (row.workload, row.name, row.connections) == SERVED}
+    for kind in bare[0]:
+        ratio = statistics.median(served[no] / found[kind] for no, found in enumerate(bare))
+        lines.append(f"| {kind} | {statistics.median(found[kind] for found in bare):,.0f} | {ratio:.2f} |")
+    return "\n".join(lines)
+
+
 def joined(cases: list[dict[str, object]], count: int) -> list[dict[str, object]]:
     """Make requests of so many texts of those of one."""
     made = []
@@ -220,23 +239,28 @@ def main() -> None:
     chosen = [c for c in contestants if options.workload is None or c.workload in options.workload]
     logs = Path(tempfile.mkdtemp(prefix="modelport-bench-"))
     rows: list[Row] = []
+    bare: list[dict[str, float]] = []
     print(f"load average {os.getloadavg()[0]:.2f}; logs in {logs}", file=sys.stderr)
     for round_no in range(options.rounds):
         for place, contestant in enumerate(chosen):
             port = options.port + place
             found = measure(contestant, cases[contestant.workload], port, logs, seconds=options.seconds, round_no=round_no)
             rows += found
+            if (contestant.workload, contestant.name) == SERVED[:2] and not (options.curve or options.two_cores):
+                bare.append(alone(options.seconds))
             shown = ", ".join(f"{row.connections} connections {row.sample.requests_per_s:,.0f}/s" for row in found)
             print(
                 f"round {round_no + 1}: {contestant.workload} {contestant.name}: {shown}, exit code {found[0].exit_code}", file=sys.stderr
             )
     print(table(rows))
+    if bare:
+        print(shares(rows, bare))
     if options.two_cores:
         print(gains(rows))
     results = HERE / "results"
     results.mkdir(exist_ok=True)
     out = results / f"{datetime.datetime.now(datetime.UTC):%Y%m%d-%H%M%S}.json"
-    out.write_text(json.dumps({"machine": machine(), "rows": [asdict(row) for row in rows]}, indent=1), encoding="utf-8")
+    out.write_text(json.dumps({"machine": machine(), "rows": [asdict(row) for row in rows], "alone": bare}, indent=1), encoding="utf-8")
     print(f"every sample: {out}", file=sys.stderr)
 
 
