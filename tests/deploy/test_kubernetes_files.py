@@ -167,6 +167,11 @@ def test_with_keys_nobody_is_told_to_scrape_without_one() -> None:
     assert monitor["spec"]["endpoints"][0]["authorization"] == {"credentials": {"name": "keys", "key": "metrics"}}
 
 
+def test_services_of_one_name_in_two_namespaces_are_told_apart() -> None:
+    rules = by_kind(objects(service(), EVERYTHING))["PrometheusRule"]["spec"]["groups"][0]["rules"]
+    assert all(name + '{job="toy", namespace="ml"' in rule["expr"] for rule in rules for name in re.findall(r"modelport_\w+", rule["expr"]))
+
+
 def test_alerts_of_a_service_are_about_it_alone() -> None:
     described = service(size=Size(1, 2048), environment={"MODELPORT_MAX_QUEUED_ROWS": "600"})
     rules = by_kind(objects(described, Options(extras=frozenset({"service-monitor"}))))["PrometheusRule"]["spec"]["groups"][0]["rules"]

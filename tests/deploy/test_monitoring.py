@@ -22,9 +22,9 @@ from modelport.telemetry.metrics import METRICS
 
 ROOT = Path(__file__).parent.parent.parent
 KNOWN = {metric.name: metric for metric in METRICS}
-OF_PROMETHEUS = {"job", "instance", "le"}
+OF_PROMETHEUS = {"job", "namespace", "instance", "le"}
 QUERIES = [expression for panel in panels() for expression, _ in panel.queries]
-ALERTS = [alert.expression for limits in (Limits(), Limits(job="toy")) for alert in alerts(limits)]
+ALERTS = [alert.expression for limits in (Limits(), Limits(job="toy", namespace="ml")) for alert in alerts(limits)]
 
 
 @pytest.mark.parametrize("expression", [*QUERIES, *ALERTS])

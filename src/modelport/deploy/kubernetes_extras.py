@@ -114,7 +114,7 @@ def _monitor(service: Service, options: Options) -> Data:
 def _rules(service: Service, options: Options) -> Data:
     waiting = service.environment.get("MODELPORT_MAX_QUEUED_ROWS", "")
     queued = int(waiting) if waiting.isdecimal() and waiting.isascii() and len(waiting) < 10 else Settings().max_queued_rows
-    limits = Limits(job=service.name, memory_mb=service.size.memory_mb, queued_rows=queued)
+    limits = Limits(job=service.name, namespace=options.namespace, memory_mb=service.size.memory_mb, queued_rows=queued)
     return {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "PrometheusRule",

@@ -27,10 +27,11 @@ class Limits:
     """From where on an alert fires, and for whom.
 
     ``job``: whom Prometheus takes the numbers from, None for every server; ``memory_mb``: what a replica has; ``queued_rows``: what it
-    lets wait.
+    lets wait. ``namespace``: of a cluster, where services of one name may be in several; None where series have no such label.
     """
 
     job: str | None = None
+    namespace: str | None = None
     error_ratio: float = 0.01
     latency_s: float = 1.0
     memory_mb: int = 1024
@@ -70,7 +71,8 @@ def rules(limits: Limits = Limits()) -> dict[str, Data]:
 
 
 def _select(metric: str, limits: Limits, *matchers: str) -> str:
-    found = [*([] if limits.job is None else [f'job="{limits.job}"']), *matchers]
+    whose = {"job": limits.job, "namespace": limits.namespace}
+    found = [*(f'{label}="{value}"' for label, value in whose.items() if value is not None), *matchers]
     return f"{metric}{{{', '.join(found)}}}" if found else metric
 
 
