@@ -92,8 +92,8 @@ class Scripted:
     problem: ModelportError | None = None
 
     @property
-    def is_free(self) -> bool:
-        return len(self.running) < self.places
+    def free(self) -> int:
+        return max(0, self.places - len(self.running))
 
     async def start(self) -> Description:
         if self.problem is not None:
@@ -101,7 +101,7 @@ class Scripted:
         return Description(self.schema, "native", {})
 
     def run(self, batch: Batch) -> None:
-        assert self.is_free, "a batch was given to a busy executor"
+        assert self.free, "a batch was given to a busy executor"
         self.running.append(batch)
         self.seen.append(next(iter(batch.columns.values())).tolist())
 

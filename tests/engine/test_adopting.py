@@ -33,7 +33,7 @@ WRONG = replace(FORM, expected=Columns({"y": np.array([3.0])}))
 class Workers:
     """Stands in for a pool: it has started, found something, and can be closed."""
 
-    restarts, is_free, is_alive, is_recovering, pids, memory_bytes = 0, True, True, False, (1, 2), 5
+    restarts, free, is_alive, is_recovering, pids, memory_bytes = 0, 1, True, False, (1, 2), 5
 
     def __init__(self, found: Compiled) -> None:
         self.compiled = found
@@ -65,7 +65,7 @@ def adopted(found: Compiled, isolation: Isolation = "auto", known: Compiled | No
         described = await executor.start()
         assert pool.compiled == Compiled()
         assert kept == ([] if found == Compiled() else [found])
-        assert executor.is_free and executor.is_alive and not executor.is_recovering and executor.restarts == 0
+        assert executor.free and executor.is_alive and not executor.is_recovering and executor.restarts == 0
         assert (list(executor.pids), executor.memory_bytes) == (([], 0) if pool.is_closed else ([1, 2], 5))
         await executor.close()
         return described.form, executor.pids == [], described.details

@@ -39,6 +39,22 @@ def test_a_batch_keeps_the_order_of_arrival_and_its_bounds_of_rows():
     assert [values(batcher.cut(0.0)) for _ in range(3)] == [[1, 2, 3], [4, 5, 6], None]
 
 
+@pytest.mark.parametrize("row_bytes", [None, 8])
+def test_what_waits_is_cut_in_equal_parts_for_several_workers(row_bytes):
+    batcher = Batcher(BatchLimits(max_rows=100), row_bytes=row_bytes)
+    for n in range(10):
+        batcher.add(ticket(n), 0.0)
+    assert [values(batcher.cut(0.0, parts)) for parts in (3, 2, 1)] == [[0, 1, 2, 3], [4, 5, 6], [7, 8, 9]]
+    assert len(batcher) == batcher.queued_rows == 0
+
+
+def test_parts_cut_no_call_and_leave_nobody_behind():
+    batcher = Batcher(BatchLimits())
+    for one in (ticket(1, 2, 3, 4, 5), ticket(6)):
+        batcher.add(one, 0.0)
+    assert [values(batcher.cut(0.0, parts)) for parts in (4, 3, 2)] == [[1, 2, 3, 4, 5], [6], None]
+
+
 def test_a_call_larger_than_a_batch_goes_alone_and_whole():
     batcher = Batcher(BatchLimits(max_rows=2))
     for one in (ticket(1), ticket(2, 3, 4, 5), ticket(6)):

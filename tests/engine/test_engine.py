@@ -28,6 +28,30 @@ def test_everything_that_waits_goes_as_one_batch_when_the_executor_is_free(bench
     assert [ticket.result["y"].tolist() for ticket in b.told] == [[3.0], [5.0], [7.0], [9.0]]
 
 
+@pytest.mark.parametrize(
+    ("row_s", "seen"), [(0.25, [[1.0, 2.0, 3.0], [4.0, 5.0]]), (1e-5, [[1.0, 2.0, 3.0, 4.0, 5.0]])], ids=["slow", "fast"]
+)
+def test_what_waits_is_cut_among_the_free_workers_where_rows_are_slow(bench, row_s, seen):
+    b = bench(places=2)
+    b.engine.measures().row_s = row_s
+    for n in range(1, 6):
+        b.submit(n)
+    b.loop.turn()
+    assert b.executor.seen == seen
+    b.finish_all()
+    assert len(b.told) == 5
+
+
+def test_how_long_a_row_takes_is_what_the_latest_batches_took(bench):
+    b = bench()
+    assert b.engine.measures().row_s == 0
+    b.submit(1, 2)
+    b.finish_all()
+    b.submit(3, 4, 5, 6, 7)
+    b.finish_all()
+    assert b.engine.measures().row_s == pytest.approx((0.25 / 2 / 2 + 0.25 / 5) / 2)
+
+
 def test_a_lone_request_is_computed_in_the_same_turn_of_the_loop_without_the_clock_moving(bench):
     b = bench()
     ticket = b.submit(1)

@@ -45,7 +45,7 @@ class Original:
     def __init__(self, listener: Listener, problem: ModelportError | None = None) -> None:
         self.listener = listener
         self.problem = problem
-        self.is_free = False
+        self.free = 0
         self.is_closed = False
         self.restarts, self.pids, self.memory_bytes, self.is_alive, self.is_recovering = 3, [7], 11, True, True
         self.rows: list[int] = []
@@ -54,17 +54,17 @@ class Original:
         await asyncio.sleep(0)
         if self.problem is not None:
             raise self.problem
-        self.is_free = True
+        self.free = 1
         return Description(SCHEMA, "native", {})
 
     def run(self, batch: object) -> None:
-        assert self.is_free
-        self.is_free = False
+        assert self.free
+        self.free = 0
         self.rows.append(batch.rows)
         asyncio.get_running_loop().call_soon(self._answer, batch)
 
     def _answer(self, batch: object) -> None:
-        self.is_free = True
+        self.free = 1
         self.listener.answered(batch, Columns({"y": batch.columns["x"] + 1000}), 0.0)
         self.listener.freed()
 
@@ -203,7 +203,7 @@ def test_a_large_batch_is_computed_beside_the_loop() -> None:
             large = asyncio.ensure_future(service.ask(*[4.0] * 200_000))
             while not threads:  # noqa: ASYNC110  # turns of the loop, not time
                 await asyncio.sleep(0)
-            assert not service.inline.is_free
+            assert not service.inline.free
             tied = asyncio.ensure_future(service.ask(*[TIE] * 200_000))
             gate.set()
             assert set(await large) == {8.0}

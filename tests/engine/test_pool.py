@@ -303,7 +303,7 @@ def test_a_hung_request_is_told_at_its_deadline_and_those_behind_it_get_their_an
     async def test(engine: Engine, pool: Pool) -> None:
         (pid,) = pool.pids
         hung = asyncio.ensure_future(ask(engine, 4, seconds=0.3))
-        await until(lambda: not pool.is_free)
+        await until(lambda: not pool.free)
         behind = [asyncio.ensure_future(ask(engine, n, seconds=30)) for n in (100, 101)]
         assert isinstance(await hung, DeadlineExceeded)
         assert await asyncio.gather(*behind) == [[201], [203]]

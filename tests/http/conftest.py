@@ -78,8 +78,8 @@ class RowSums:
         self.engine: Engine
 
     @property
-    def is_free(self) -> bool:
-        return not self.held
+    def free(self) -> int:
+        return int(not self.held)
 
     async def start(self) -> Description:
         return Description(self.schema, "sums", {})

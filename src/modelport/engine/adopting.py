@@ -88,9 +88,9 @@ class Adopting:
         return self._inner.restarts
 
     @property
-    def is_free(self) -> bool:
+    def free(self) -> int:
         """Whether a batch would be started at once."""
-        return self._inner.is_free
+        return self._inner.free
 
     @property
     def is_alive(self) -> bool:

@@ -193,9 +193,10 @@ class Batcher:
         if self._closed > max(_LIMIT_CLOSED, self._open):
             self._sweep()
 
-    def cut(self, now_s: float) -> Batch | None:
+    def cut(self, now_s: float, parts: int = 1) -> Batch | None:
         """Take the next batch, or None if nobody waits or the oldest may still wait for company.
 
+        ``parts``: for how many batches what waits is to suffice, so that so many workers have something to do.
         Closed tickets are dropped here: what nobody waits for is not computed.
         """
         for key in sorted(self._queues, key=self._oldest) if len(self._queues) > 1 else list(self._queues):
@@ -203,7 +204,7 @@ class Batcher:
             self._drop_closed_heads(queue)
             if queue and self._may_wait(queue, now_s):
                 continue
-            tickets = self._take(queue)
+            tickets = self._take(queue, parts)
             if not queue:
                 del self._queues[key]
             if tickets:
@@ -246,10 +247,11 @@ class Batcher:
             return False
         return sum(ticket.columns.rows for ticket in queue if ticket.is_open) < self.limits.max_rows
 
-    def _take(self, queue: deque[Ticket]) -> list[Ticket]:
-        if self.queued_rows <= self._whole_rows and not self._closed and len(queue) == self._open:
+    def _take(self, queue: deque[Ticket], parts: int) -> list[Ticket]:
+        if parts == 1 and self.queued_rows <= self._whole_rows and not self._closed and len(queue) == self._open:
             return self._take_all(queue)
         limits = self.limits
+        most = min(limits.max_rows, -(-self.queued_rows // parts))
         taken: list[Ticket] = []
         rows = size = 0
         while queue:
@@ -258,7 +260,7 @@ class Batcher:
                 self._drop_closed_heads(queue)
                 continue
             more = ticket.columns.rows
-            if taken and (not limits.is_batched or rows + more > limits.max_rows):
+            if taken and (not limits.is_batched or rows + more > most):
                 break
             size += ticket.columns.nbytes
             if taken and size > limits.max_bytes:

@@ -13,10 +13,12 @@ from dataclasses import replace
 
 from modelport.columns import Columns
 from modelport.engine.batcher import Batch, Batcher, BatchLimits, Parameters, Ticket
-from modelport.engine.executor import ROW_BUCKETS, EngineMeasures, Executor, Identity
+from modelport.engine.executor import EngineMeasures, Executor, Identity
 from modelport.engine.outcome import State, answer_all, expiry, fail_all, fail_one, refusal, shut_down, sweep
 from modelport.errors import ModelError, ModelportError, WorkerDied
 from modelport.schema import Schema
+
+_MOMENT_S = 1e-3  # less is done by one worker sooner than handed to two
 
 
 class Engine:
@@ -177,7 +179,7 @@ class Engine:
             self.failed(batch, ModelError(reason), predict_s)
             return
         self._finish(batch, predict_s)
-        self._count(batch.rows, predict_s)
+        self._measures.count(batch.rows, predict_s)
         self._pump()
         answer_all(batch, answer)
 
@@ -228,9 +230,9 @@ class Engine:
             self._idle.set()
 
     def _hand_out(self, executor: Executor, loop: asyncio.AbstractEventLoop) -> None:
-        while executor.is_free:
+        while free := executor.free:
             now_s = loop.time()
-            batch = self._next(now_s)
+            batch = self._next(now_s, self._parts(free))
             if batch is None:
                 if (wake_s := self._batcher.wake_s()) is not None and wake_s < self._timer_s:
                     self._arm(wake_s)
@@ -239,11 +241,15 @@ class Engine:
             self._running[batch.id] = batch
             executor.run(batch)
 
-    def _next(self, now_s: float) -> Batch | None:
+    def _parts(self, free: int) -> int:
+        """Into how many batches what waits is cut: one for each free worker, if that is more than a moment's work."""
+        return free if free > 1 and self._batcher.queued_rows * self._measures.row_s > _MOMENT_S else 1
+
+    def _next(self, now_s: float, parts: int) -> Batch | None:
         """Take the next batch of which somebody waits; what is out of time already is told so instead of being computed."""
         while True:
             is_redone = bool(self._redo)
-            batch = self._redo.popleft() if is_redone else self._batcher.cut(now_s)
+            batch = self._redo.popleft() if is_redone else self._batcher.cut(now_s, parts)
             if batch is None:
                 return None
             late = [ticket for ticket in batch.tickets if ticket.deadline_s is not None and ticket.deadline_s <= now_s]
@@ -255,14 +261,6 @@ class Engine:
     def _finish(self, batch: Batch, predict_s: float) -> None:
         self._running.pop(batch.id, None)
         batch.predict_s = predict_s
-
-    def _count(self, rows: int, predict_s: float) -> None:
-        measures = self._measures
-        measures.batches += 1
-        measures.batched_rows += rows
-        measures.predict_s += predict_s
-        at = next((at for at, bound in enumerate(ROW_BUCKETS) if rows <= bound), len(ROW_BUCKETS))
-        measures.batch_rows[at] += 1
 
     def _closed(self, ticket: Ticket) -> None:
         if ticket.is_queued:

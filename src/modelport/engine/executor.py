@@ -57,8 +57,8 @@ class Executor(Protocol):
         ...
 
     @property
-    def is_free(self) -> bool:
-        """Whether a batch would be started at once."""
+    def free(self) -> int:
+        """How many batches would be started at once."""
         ...
 
     @property
@@ -86,7 +86,7 @@ class Executor(Protocol):
         ...
 
     def run(self, batch: Batch) -> None:
-        """Compute a batch; only called when free."""
+        """Compute a batch; only called when one would be started."""
         ...
 
     def abandon(self, batch: Batch) -> None:
@@ -104,7 +104,10 @@ StartOriginal = Callable[[Listener], Executor]
 
 @dataclass(slots=True)
 class EngineMeasures:
-    """Running totals, read by the metrics at scrape time. ``batch_rows``: batches by ROW_BUCKETS, the last for larger ones."""
+    """Running totals, read by the metrics at scrape time. ``batch_rows``: batches by ROW_BUCKETS, the last for larger ones.
+
+    ``row_s``: what a row took of late, in the batches that were made.
+    """
 
     queued_rows: int = 0
     batches: int = 0
@@ -114,6 +117,15 @@ class EngineMeasures:
     redone_batches: int = 0
     worker_restarts: int = 0
     worker_memory_bytes: int = 0
+    row_s: float = 0.0
+
+    def count(self, rows: int, predict_s: float) -> None:
+        """Add a batch that was answered."""
+        self.batches += 1
+        self.batched_rows += rows
+        self.predict_s += predict_s
+        self.row_s = (self.row_s + predict_s / rows) / 2 if rows else self.row_s
+        self.batch_rows[next((at for at, bound in enumerate(ROW_BUCKETS) if rows <= bound), len(ROW_BUCKETS))] += 1
 
 
 @dataclass(frozen=True, slots=True)

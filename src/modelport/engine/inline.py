@@ -61,9 +61,9 @@ class Inline:
         return 0 if self._original is None else self._original.restarts
 
     @property
-    def is_free(self) -> bool:
-        """Whether nothing is computed on the thread, and the next batch is not held back."""
-        return self._computing is None and not self._hold.is_on
+    def free(self) -> int:
+        """One, unless something is computed on the thread or the next batch is held back."""
+        return int(self._computing is None and not self._hold.is_on)
 
     @property
     def is_alive(self) -> bool:
@@ -224,7 +224,7 @@ class Inline:
 
     def _feed(self) -> None:
         original = self._original
-        while original is not None and self._left and original.is_free:
+        while original is not None and self._left and original.free:
             batch = self._left.popleft()
             if batch.drop_closed():
                 original.run(batch)

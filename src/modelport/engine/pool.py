@@ -68,9 +68,9 @@ class Pool:
         self.restarts = 0
 
     @property
-    def is_free(self) -> bool:
-        """Whether a worker waits for a batch, and the next batch is not held back."""
-        return bool(self._free) and not self._hold.is_on
+    def free(self) -> int:
+        """How many workers wait for a batch; none while the next batch is held back."""
+        return 0 if self._hold.is_on else len(self._free)
 
     @property
     def is_alive(self) -> bool:
@@ -139,7 +139,7 @@ class Pool:
         return {"kind": "load", **settings.load, "threads": settings.threads, "sandbox": settings.confinement.setting}
 
     def run(self, batch: Batch) -> None:
-        """Give the batch to a free worker; only call when ``is_free``."""
+        """Give the batch to a free worker; only call when one is."""
         worker = self._free.pop()
         self._batches[worker] = batch
         first = batch.tickets[0]
