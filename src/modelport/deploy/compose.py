@@ -48,6 +48,10 @@ def render(service: Service, options: Options) -> dict[str, str]:
     for name, flag in _OURS.items():
         if name in service.environment:
             raise UsageError(f"{name} is said by {flag}, as other parts of the file hang on it; leave it out of --set")
+    if service.scale.minimum != 1:
+        raise UsageError(
+            f"Compose runs one replica on one machine, found --min {service.scale.minimum}; give it more cores with --cpu instead"
+        )
     services: dict[str, Data] = {"model": _model(service, options)}
     parts: dict[str, Data] = {"name": service.name, "services": services}
     if options.is_watched:
@@ -77,6 +81,7 @@ def _model(service: Service, options: Options) -> Data:
         "environment": {name: literal(value) for name, value in (ours | dict(service.environment)).items()},
         "ports": [f"127.0.0.1:{options.port}:{PORT}"],
         "user": f"{USER}:{USER}",
+        "read_only": True,
         **_locked(),
         "tmpfs": ["/tmp"],  # noqa: S108  # the container's
         "cpus": service.size.cpu,
@@ -96,10 +101,11 @@ def _model(service: Service, options: Options) -> Data:
 
 
 def _locked() -> dict[str, Data]:
-    return {"read_only": True, "cap_drop": ["ALL"], "security_opt": ["no-new-privileges:true"]}
+    return {"cap_drop": ["ALL"], "security_opt": ["no-new-privileges:true"]}
 
 
 def _prometheus(options: Options) -> Data:
+    """Its root may be written, and Grafana's: Compose copies contents of configs into containers, and refuses to for a read-only one."""
     return {
         "image": PROMETHEUS,
         "command": [f"--config.file={_CONFIG}", "--storage.tsdb.path=/prometheus", "--storage.tsdb.retention.time=15d"],

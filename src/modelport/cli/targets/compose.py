@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from pathlib import Path
 from typing import cast
 
@@ -24,7 +26,7 @@ def deploy(file: Path, image: str | None, port: int, **given: object) -> None:
     With --emit the one file is written. Grafana's password is the variable GRAFANA_PASSWORD; there is none by default.
     """
     from modelport.deploy.compose import PASSWORD, Options, render
-    from modelport.deploy.compose_docker import up
+    from modelport.deploy.compose_docker import plan, up
     from modelport.deploy.pinning import names_a_registry
 
     is_watched = bool(given["is_watched"])
@@ -40,23 +42,27 @@ def deploy(file: Path, image: str | None, port: int, **given: object) -> None:
     if folder is not None:
         written = emit(files, folder)
         before = f"{PASSWORD}=… " if is_watched else ""
-        click.echo(f"{written[0]}; started by: {before}docker compose --file {written[0]} up --detach --wait")
+        click.echo(f"{written[0]}; started by: {before}docker compose --file {shlex.quote(str(written[0]))} up --detach --wait")
         return
-    if not given["is_plan"]:
-        agree(f"Start {described.name} here?", is_agreed=bool(given["is_agreed"]))
-    up(files["compose.yaml"], is_waiting=bool(given["is_waiting"]), is_plan=bool(given["is_plan"]))
-    if not given["is_plan"]:
-        click.echo(f"answers at http://127.0.0.1:{port}/; next: modelport status compose {described.name}")
+    if given["is_plan"]:
+        plan(files["compose.yaml"], described.name, click.echo)
+        return
+    agree(f"Start {described.name} here?", is_agreed=bool(given["is_agreed"]))
+    up(files["compose.yaml"], described.name, _tell, is_waiting=bool(given["is_waiting"]))
+    click.echo(f"answers at http://127.0.0.1:{port}/; next: modelport status compose {described.name}")
 
 
 @click.command("status", short_help="Docker Compose: the containers.")
 @click.argument("name", metavar="NAME")
-@click.option("--json", "is_json", is_flag=True, help="Print JSON.")
-def status(name: str, is_json: bool) -> None:
-    """Say how the containers of the service NAME are."""
-    from modelport.deploy.compose_docker import status as show
+@click.option("--json", "is_json", is_flag=True, help="Print one JSON document.")
+def status(name: str, is_json: bool) -> int:
+    """Say how the service NAME is doing; exit code 1 if not all of its containers are well."""
+    from modelport.deploy.compose_docker import lines, state
 
-    show(check_name(name), is_json=is_json)
+    found = state(check_name(name))
+    for line in [json.dumps(found.as_data(), indent=2)] if is_json else lines(found):
+        click.echo(line)
+    return 0 if found.is_well else 1
 
 
 @click.command("logs", short_help="Docker Compose: the model's last lines.")
@@ -78,5 +84,10 @@ def destroy(name: str, with_data: bool, is_agreed: bool) -> None:
     """Take the service NAME away from this machine."""
     from modelport.deploy.compose_docker import down
 
-    agree(f"Take {check_name(name)} away?", is_agreed=is_agreed)
-    down(name, with_data=with_data)
+    agree(f"Take {check_name(name)} away{', with what was kept' if with_data else ''}?", is_agreed=is_agreed)
+    down(name, _tell, with_data=with_data)
+    click.echo(f"{name} is gone{'' if with_data else '; what Prometheus and Grafana kept stays, --data takes it away'}")
+
+
+def _tell(text: str) -> None:
+    click.echo(text, err=True)

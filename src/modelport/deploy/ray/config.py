@@ -19,7 +19,9 @@ RAY_VERSION = "2.60.0"
 ENVIRONMENT = {
     "RAY_SERVE_ENABLE_HA_PROXY": "1",
     "RAY_SERVE_PROXY_PREFER_LOCAL_NODE_ROUTING": "0",
-    "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
+    # Nothing is sent again of which a part was sent on before the rest had come, and many clients send head and body one after the other.
+    # HAProxy waits for the whole request with that option. Serve has no setting for it, but writes this one into the file as it is.
+    "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response\n    option http-buffer-request",
     "RAY_SERVE_HAPROXY_RETRIES": "3",
     # HAProxy sends again what fits in one of its buffers, headers and body, and its own are of 16 kB.
     "RAY_SERVE_HAPROXY_TUNE_BUFSIZE": "131072",
