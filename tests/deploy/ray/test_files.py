@@ -120,8 +120,8 @@ def test_a_ray_service_has_only_what_its_kind_knows(kube: Kube, facts: dict[str,
 def test_a_shell_reads_the_environment_of_the_nodes_as_it_is(tmp_path: Path) -> None:
     file = tmp_path / "ray.env"
     file.write_text(render(service(), options())[NODES])
-    done = subprocess.run(["sh", "-c", f". {shlex.quote(str(file))} && env"], capture_output=True, text=True, check=True, env={})
-    assert dict(line.split("=", 1) for line in done.stdout.splitlines()).items() >= ENVIRONMENT.items()
+    done = subprocess.run(["sh", "-c", f". {shlex.quote(str(file))} && env -0"], capture_output=True, text=True, check=True, env={})
+    assert dict(line.split("=", 1) for line in done.stdout.split("\0") if line).items() >= ENVIRONMENT.items()
     assert KUBE not in render(service(), options())
 
 
