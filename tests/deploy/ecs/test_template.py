@@ -19,7 +19,7 @@ from modelport.deploy.ecs import parameters
 from modelport.deploy.ecs.files import MISSING, render, unfilled
 from modelport.deploy.ecs.options import Network
 from modelport.deploy.ecs.roles import ANYWHERE
-from modelport.deploy.ecs.template import template
+from modelport.deploy.ecs.template import BODY_BYTES, template
 from modelport.errors import UsageError
 
 from .conftest import NETWORK, options, service
@@ -192,7 +192,18 @@ def test_files_parse_back_to_what_was_rendered() -> None:
             words = shlex.split(line)
             assert words[words.index("--stack-name") + 1] == "sentiment"
             assert words[words.index("--region") + 1] == "eu-central-1"
-    assert sum(line.startswith("aws ") for line in made["files"]["commands.txt"].splitlines()) == 4
+    assert sum(line.startswith("aws ") for line in made["files"]["commands.txt"].splitlines()) == 6
+
+
+def test_a_template_that_aws_would_not_take_is_not_written() -> None:
+    """40 tags stand at every resource; as JSON, 40 variables still have room beside them."""
+    own = options(tags={f"k{number}": "v" for number in range(40)}, strategy="blue-green")
+    text = render(service(environment={f"V{number}": "" for number in range(40)}), own)["template.yaml"]
+    assert len(text.encode()) <= BODY_BYTES
+    assert yaml.safe_load(text)["Resources"]
+    many = service(environment={f"VARIABLE_WITH_A_LONG_NAME_{'X' * 100}_{number}": "" for number in range(100)})
+    with pytest.raises(UsageError, match="of which AWS takes 51200; give fewer of --set and --tag"):
+        render(many, own)
 
 
 def test_what_nobody_named_is_left_to_fill_in() -> None:

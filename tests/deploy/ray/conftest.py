@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -30,11 +31,12 @@ class Nodes:
     namespace: str
     environment: dict[str, str]
     ray: Path
+    folder: Path
 
-    def line(self, *arguments: str | Path) -> list[str]:
+    def line(self, *arguments: str | Path | int) -> list[str]:
         return ["ip", "netns", "exec", self.namespace, *map(str, arguments)]
 
-    def run(self, *arguments: str | Path, limit_s: float = 300) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str | Path | int, limit_s: float = 300) -> subprocess.CompletedProcess[str]:
         """Run a command there; with its environment, and nothing on standard input."""
         return subprocess.run(
             self.line(*arguments), env=self.environment, capture_output=True, text=True, timeout=limit_s, stdin=subprocess.DEVNULL
@@ -56,6 +58,11 @@ class Nodes:
         done = self.run(sys.executable, "-c", code, url)
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def servers(self) -> list[int]:
+        """Ports of the replicas, as the proxy has them."""
+        (file,) = (self.folder / "h").rglob("haproxy.cfg")
+        return [int(port) for port in re.findall(r"^ *server SERVE_REPLICA\S+ 127\.0\.0\.1:(\d+) ", file.read_text(), re.MULTILINE)]
 
     def processes(self) -> dict[int, list[str]]:
         """What runs in the namespace: command lines by process."""
@@ -101,7 +108,7 @@ def nodes(require_program: Callable[..., str]) -> Iterator[Nodes]:
     places = {"CONFIG_FILE_LOC": "haproxy.cfg", "SOCKET_PATH": "admin.sock", "SERVER_STATE_FILE": "state", "SERVER_STATE_BASE": ""}
     own = {f"RAY_SERVE_HAPROXY_{key}": str(short / "h" / place) for key, place in places.items()}
     token = {"RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_API_SERVER_ADDRESS": DASHBOARD}
-    cluster = Nodes(name, os.environ | ENVIRONMENT | own | token, Path(python).with_name("ray"))
+    cluster = Nodes(name, os.environ | ENVIRONMENT | own | token, Path(python).with_name("ray"), short)
     (short / "h").mkdir()
     subprocess.run(["ip", "netns", "add", name], check=True)
     try:

@@ -2,9 +2,7 @@
 replicas are replaced, rolled back, taken away.
 
 What may vary with the machine: how long Ray takes to notice and to start anew, and so how many requests there are. What may not: that
-each request is answered, and with the prediction. One way to lose one remains: Serve sends the head and the body of an answer one
-after the other, and a SIGKILL between the two cuts it, after which no proxy may ask again. One for each kill may be hit by that (seen once
-in six runs of 15,000 requests and more); at any other time, as when replicas are replaced, none.
+each request is answered, whole, and with the prediction.
 """
 
 from __future__ import annotations
@@ -24,11 +22,9 @@ from typing import Any
 
 import pytest
 
-LOAD = Path(__file__).with_name("load.py")
+LOAD, PIECES = (Path(__file__).with_name(name) for name in ("load.py", "pieces.py"))
 CLIENTS = 8
 LIMIT_S = 240.0
-ENDS_S = 10.0
-"""Within which what a kill ends has ended."""
 
 
 def until(what: str, look: Callable[[], Any]) -> Any:
@@ -97,16 +93,20 @@ def test_nothing_is_lost_when_a_replica_and_a_node_are_killed(
     first = until("three replicas", lambda: running(nodes))
     until("three servers of the proxy", lambda: len(shares(nodes)) == 3)
     assert "nothing would change" in nodes.modelport("deploy", "ray", saved.path, "--min", "3", "--max", "3", *flags, "--plan")
+    ports = nodes.servers()
+    assert len(ports) == 3
+    for port in ports:
+        done = nodes.run(sys.executable, PIECES, port, bodies[0], 50)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout) == [1] * 50  # so that a kill leaves nothing of an answer, or all of it
     load = Load(nodes, pairs, tmp_path)
     try:
         load.more(1500)
         spread = until("three servers of the proxy under load", lambda: found if len(found := shares(nodes)) == 3 else None)
-        kills = [time.time()]
         os.kill(first[0]["process"], signal.SIGKILL)
         second = until("a replica in place of the killed one", lambda: running(nodes, {first[0]["process"]}))
         load.more(500)
         raylet = raylet_of(nodes, second)
-        kills.append(time.time())
         os.kill(raylet, signal.SIGKILL)
         gone = until("a replica fewer", lambda: {each["process"] for each in second} - set(nodes.processes()))
         until("a replica in place of the node's", lambda: running(nodes, gone))
@@ -116,12 +116,8 @@ def test_nothing_is_lost_when_a_replica_and_a_node_are_killed(
         load.more(500)
     finally:
         found = load.stop()
-    lost = f"{len(found['failed'])} failed, {len(found['cut'])} cut"
-    print(f"\n{found['answered']} requests, {lost}, slowest {found['slowest']:.3f} s, shares {spread}")
+    print(f"\n{found['answered']} requests, {len(found['failed'])} failed, slowest {found['slowest']:.3f} s, shares {spread}")
     assert found["failed"] == []
-    assert len(found["cut"]) <= len(kills)
-    for at in found["cut"]:  # a raylet's replicas end moments after it
-        assert any(kill <= at <= kill + ENDS_S for kill in kills), f"cut at {at}, kills at {kills}"
     assert found["answered"] >= 3000
     assert len(spread) == 3
     assert min(spread) > sum(spread) / 20  # about a third each; less where the machine is busy with something else beside one

@@ -9,7 +9,7 @@ from modelport.deploy.base import Service
 from modelport.deploy.documents import document
 from modelport.deploy.ecs import parameters
 from modelport.deploy.ecs.options import Options, check_region
-from modelport.deploy.ecs.template import template
+from modelport.deploy.ecs.template import BODY_BYTES, check_size, template
 
 MISSING = "FILL-IN"
 """What stands in ``parameters.json`` for what nobody named: the network, which is looked up only where something is applied."""
@@ -22,10 +22,20 @@ def render(service: Service, options: Options, region: str = "") -> dict[str, st
     values |= {name: MISSING for name in ("VpcId", "BalancerSubnets", "TaskSubnets") if not values[name]}
     given = [{"ParameterKey": name, "ParameterValue": value} for name, value in values.items()]
     return {
-        "template.yaml": document(template(service, options)),
+        "template.yaml": _body(service, options),
         "parameters.json": json.dumps(given, indent=2) + "\n",
         "commands.txt": _commands(service, options, region or _region_of(service.image)),
     }
+
+
+def _body(service: Service, options: Options) -> str:
+    """Return the template to be read; where AWS would not take as much, as JSON, which is YAML too and shorter."""
+    data = template(service, options)
+    text = document(data)
+    if len(text.encode()) > BODY_BYTES:
+        text = json.dumps(data) + "\n"
+        check_size(text)
+    return text
 
 
 def unfilled(options: Options) -> list[str]:
@@ -43,16 +53,18 @@ def _region_of(image: str) -> str:
 
 def _commands(service: Service, options: Options, region: str) -> str:
     """The stack's name and the region match a grammar, and are quoted all the same."""
-    common = f"--stack-name {shlex.quote(service.name)}" + (f" --region {shlex.quote(check_region(region))}" if region else "")
+    where = f" --region {shlex.quote(check_region(region))}" if region else ""
+    common = f"--stack-name {shlex.quote(service.name)}{where}"
     change = f"{common} --change-set-name first"
     files = "--template-body file://template.yaml --parameters file://parameters.json --capabilities CAPABILITY_IAM"
     filled = bool(options.network.vpc and options.network.balancer)
-    open_ends = "" if filled else _NETWORK
+    open_ends = "" if filled else _network(where)
     tagged = f"# The image is what {service.tag} was when this was written.\n" if service.tag else ""
     return f"""# What `modelport deploy ecs` does, with the AWS CLI alone. Run in this folder.
 {tagged}{open_ends}
 # 1. Have the change worked out. For a stack that is there already: --change-set-type UPDATE.
 aws cloudformation create-change-set {change} --change-set-type CREATE {files}
+aws cloudformation wait change-set-create-complete {change}
 
 # 2. Read it. Nothing was made so far.
 aws cloudformation describe-change-set {change}
@@ -60,15 +72,17 @@ aws cloudformation describe-change-set {change}
 # 3. Do it.
 aws cloudformation execute-change-set {change}
 
-# 4. See how far it is, and in the end where the service answers (Url).
+# 4. Wait until it is up (of a change: stack-update-complete), and see where the service answers (Url), or why it does not.
+aws cloudformation wait stack-create-complete {common}
 aws cloudformation describe-stacks {common} --query 'Stacks[0].[StackStatus,StackStatusReason,Outputs]'
 
 # To take it away: aws cloudformation delete-stack {common}
 """
 
 
-_NETWORK = f"""
+def _network(where: str) -> str:
+    return f"""
 # First replace {MISSING} in parameters.json: the VPC, its subnets in two zones at least (separated by commas), those of the replicas.
-#   aws ec2 describe-vpcs --filters Name=is-default,Values=true --query 'Vpcs[].VpcId'
-#   aws ec2 describe-subnets --filters Name=vpc-id,Values=VPC --query 'Subnets[].[SubnetId,AvailabilityZone]'
+#   aws ec2 describe-vpcs --filters Name=is-default,Values=true{where} --query 'Vpcs[].VpcId'
+#   aws ec2 describe-subnets --filters Name=vpc-id,Values=VPC{where} --query 'Subnets[].[SubnetId,AvailabilityZone]'
 """

@@ -12,13 +12,12 @@ import msgspec
 
 from modelport.deploy.ecs.account import Account
 from modelport.deploy.ecs.refusals import Refusal, said
-from modelport.deploy.ecs.template import DESCRIPTION
+from modelport.deploy.ecs.template import DESCRIPTION, check_size
 from modelport.errors import TargetRefused, UsageError
 
 Pause: TypeAlias = Callable[[float], None]
 
 _SERVICE = "cloudformation"
-_BODY_BYTES = 51_200
 _POLL_S, _POLLS = 2.0, 150
 _PARAMETERS = {"Image", "ModelName", "ModelVersion", "ModelDigest"}
 _MARK = DESCRIPTION.split(":", 1)[0] + ":"
@@ -186,8 +185,7 @@ def propose(account: Account, name: str, body: str, values: Mapping[str, str], p
 
     Raises: UsageError if the template is too large; TargetRefused if the stack takes no change, or AWS refuses this one.
     """
-    if len(body.encode()) > _BODY_BYTES:
-        raise UsageError(f"the template has {len(body.encode())} bytes, of which AWS takes {_BODY_BYTES}; give fewer of --set and --tag")
+    check_size(body)
     stack = find(account, name)
     check_free(stack)
     is_new = stack is None or stack.stack_status == "REVIEW_IN_PROGRESS"

@@ -12,9 +12,12 @@ from modelport.deploy.documents import Data
 from modelport.deploy.ecs import balancer, parameters, roles, scaling, task
 from modelport.deploy.ecs.options import Options
 from modelport.deploy.ecs.pieces import Resource, att, ref, sub
+from modelport.errors import UsageError
 
 DESCRIPTION = "modelport ecs: one model behind an HTTP API, on Fargate behind a load balancer"
 """By its beginning a stack is known as one of ours."""
+BODY_BYTES = 51_200
+"""The longest template that CloudFormation takes with a call, not from a bucket (its quotas)."""
 
 
 def template(service: Service, options: Options) -> dict[str, Data]:
@@ -34,6 +37,12 @@ def template(service: Service, options: Options) -> dict[str, Data]:
         "Resources": {name: _tagged(resource, options) for name, resource in resources.items()},
         "Outputs": _outputs(options),
     }
+
+
+def check_size(body: str) -> None:
+    """Raises: UsageError if a template is longer than AWS takes it."""
+    if (size := len(body.encode())) > BODY_BYTES:
+        raise UsageError(f"the template has {size} bytes, of which AWS takes {BODY_BYTES}; give fewer of --set and --tag")
 
 
 def _log_group() -> Resource:
