@@ -13,7 +13,7 @@ import msgspec
 from modelport.deploy.ecs.account import Account
 from modelport.deploy.ecs.refusals import Refusal, said
 from modelport.deploy.ecs.template import DESCRIPTION, check_size
-from modelport.errors import TargetRefused, UsageError
+from modelport.errors import TargetRefused
 
 Pause: TypeAlias = Callable[[float], None]
 
