@@ -51,6 +51,10 @@ def test_a_service_is_planned_made_changed_brought_back_and_taken_away(
     again = deploy("--image", FIRST, "--yes", "--ingress-host", "toy.test")
     assert (again.code, cluster.writes) == (0, [])
 
+    alone = modelport("rollback", "k8s", "toy", "--yes")
+    assert alone.code == 4
+    assert "toy has no revision before 1; deploy the version that you want" in alone.err
+
     changed = deploy("--image", SECOND, "--yes")
     assert changed.code == 0, changed.err
     assert "- ingress/toy is no longer asked for" in changed.out
@@ -61,6 +65,7 @@ def test_a_service_is_planned_made_changed_brought_back_and_taken_away(
     assert SECOND in told.out
     assert "served" in modelport("logs", "k8s", "toy").out
 
+    assert "toy has no revision 7, only 1, 2; name one of these" in modelport("rollback", "k8s", "toy", "--revision", "7", "--yes").err
     back = modelport("rollback", "k8s", "toy", "--yes")
     assert back.code == 0, back.err
     assert json.loads(modelport("status", "k8s", "toy", "--json").out)["image"] == FIRST

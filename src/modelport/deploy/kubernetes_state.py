@@ -106,6 +106,15 @@ def revisions(cluster: Cluster, name: str) -> list[int]:
     return sorted(int(number) for number in numbers if number.isdecimal())
 
 
+def check_revision(known: list[int], wanted: int | None, name: str) -> None:
+    """Raises: TargetRefused if there is nothing to go back to; ``wanted`` None is the revision before the newest."""
+    again = "deploy the version that you want with `modelport deploy k8s FILE`"
+    if wanted is not None and wanted not in known:
+        raise TargetRefused(f"{name} has no revision {wanted}, only {', '.join(map(str, known)) or 'none'}; name one of these, or {again}")
+    if len(known) < 2:
+        raise TargetRefused(f"{name} has no revision before {known[0] if known else 'its first'}; {again}")
+
+
 def destroy(cluster: Cluster, name: str, found: list[str]) -> str:
     """Take everything away that ``everything`` named; returns what kubectl said. Raises: TargetRefused."""
     check_ours(cluster, name)

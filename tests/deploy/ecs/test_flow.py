@@ -88,6 +88,29 @@ def written(modelport: Callable[..., object], name: str) -> None:
     shown = modelport("logs", "ecs", name, "--tail", "2").out.splitlines()
     assert [line.split("\\")[0] for line in shown] == ["line 1", "line 2"]
     assert "\x1b" not in "".join(shown)
+    followed(name, group["logGroupName"])
+
+
+def followed(name: str, group: str) -> None:
+    """New lines come out once, also one that arrives after a later one of another replica."""
+    from modelport.deploy.ecs.account import Account
+    from modelport.deploy.ecs.look import logs
+
+    now = int(time.time() * 1000)
+    more = [("a", now, "later"), ("b", now - 500, "late")]
+
+    def pause(seconds: float) -> None:
+        del seconds
+        if not more:
+            raise KeyboardInterrupt
+        replica, when, text = more.pop(0)
+        line = {"timestamp": when, "message": text}
+        boto3.client("logs").put_log_events(logGroupName=group, logStreamName=f"replica/modelport/{replica}", logEvents=[line])
+
+    shown: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        shown.extend(logs(Account(), name, 3600, 2, pause))  # a list keeps what it took before the end
+    assert [line.split("\\")[0] for line in shown] == ["line 1", "line 2", "later", "late"]
 
 
 def test_a_repository_is_made_once_and_taken_away_with_the_service(aws: str, heard: Heard) -> None:

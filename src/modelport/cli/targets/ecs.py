@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -121,12 +122,17 @@ def status(name: str, region: str | None, profile: str | None, is_json: bool) ->
 @_where
 @click.option("--tail", "count", type=click.IntRange(min=1), default=100, show_default=True, help="Lines at most.")
 @click.option("--minutes", type=click.IntRange(min=1), default=60, show_default=True, help="How far back.")
-def logs(name: str, region: str | None, profile: str | None, count: int, minutes: int) -> None:
+@click.option("--follow", "is_following", is_flag=True, help="Go on with new lines until Ctrl-C.")
+def logs(name: str, region: str | None, profile: str | None, is_following: bool, **given: int) -> None:
     """Show the last log lines of the service NAME, of all its replicas by time."""
     from modelport.deploy.ecs.account import Account
     from modelport.deploy.ecs.look import logs as show
 
-    _say(show(Account(region, profile), check_name(name), minutes * 60, count))
+    try:
+        pause = time.sleep if is_following else None
+        _say(show(Account(region, profile), check_name(name), given["minutes"] * 60, given["count"], pause))
+    except KeyboardInterrupt:
+        return
 
 
 @click.command("rollback", short_help="AWS: the revision before.")

@@ -118,10 +118,11 @@ def logs(name: str, context: str | None, namespace: str | None, count: int, is_f
 def rollback(name: str, context: str | None, namespace: str | None, **given: object) -> None:
     """Go back to what the service NAME ran before, and wait until it answers."""
     from modelport.deploy.kubernetes_rollout import follow, undo
-    from modelport.deploy.kubernetes_state import revisions
+    from modelport.deploy.kubernetes_state import check_revision, revisions
 
     cluster, revision = Cluster(context, namespace), cast("int | None", given["revision"])
     known = revisions(cluster, check_name(name))
+    check_revision(known, revision, name)
     _say([f"revisions of {name}: {', '.join(map(str, known))}"])
     agree(f"Go back to {'the one before' if revision is None else revision}?", is_agreed=bool(given["is_agreed"]))
     click.echo(undo(cluster, name, revision).rstrip())

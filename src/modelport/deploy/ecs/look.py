@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import msgspec
@@ -11,9 +12,11 @@ from modelport.deploy.ecs import replicas, stack
 from modelport.deploy.ecs.account import Account
 from modelport.deploy.ecs.apply import url_of
 from modelport.deploy.ecs.refusals import said
+from modelport.deploy.ecs.stack import Pause
 from modelport.errors import TargetRefused
 
 _EVENTS, _STOPPED = 5, 3
+_LATE_MS, _LOOK_S, _MOST_AT_ONCE = 20_000, 3.0, 10_000
 
 
 class Health(msgspec.Struct, rename="pascal", frozen=True):
@@ -114,14 +117,29 @@ def told(found: Status) -> list[str]:
     return lines + [f"  {one}" for one in found.events]
 
 
-def logs(account: Account, name: str, since_s: int, most: int) -> list[str]:
-    """Return the last log lines of a service's replicas, oldest first. Raises: TargetRefused if there is no service, or no log group."""
+def logs(account: Account, name: str, since_s: int, most: int, pause: Pause | None = None) -> Iterator[str]:
+    """Yield the last log lines of a service's replicas, oldest first; with ``pause``, between two looks, new ones for ever.
+
+    Raises: TargetRefused if there is no service, or no log group.
+    """
     found = stack.ours(account, name)
     group = stack.resources(account, found.stack_id).get("LogGroup", "")
     if not group:
         raise TargetRefused(f"the stack {name} ({found.stack_status}) has no log group yet; see `modelport status ecs {name}`")
     since_ms = int((time.time() - since_s) * 1000)
-    return [said(line.message) for line in replicas.lines(account, group, since_ms, most)]
+    told: set[str] = set()
+    while True:
+        lines = replicas.lines(account, group, since_ms, most)
+        yield from (said(line.message) for line in lines if line.event_id not in told)
+        if pause is None:
+            return
+        if len(lines) == most:  # what is older was left out
+            since_ms = lines[0].timestamp
+        # Lines of several replicas do not arrive in the order of their times, so that each look goes back a little.
+        since_ms = max([since_ms, *(line.timestamp - _LATE_MS for line in lines)])
+        told = {line.event_id for line in lines}
+        most = _MOST_AT_ONCE
+        pause(_LOOK_S)
 
 
 def _healthy(account: Account, group: str) -> int:

@@ -129,6 +129,7 @@ class EcsServices(msgspec.Struct, rename="camel", frozen=True):
 class Line(msgspec.Struct, rename="camel", frozen=True):
     """A log line; ``timestamp`` in milliseconds since 1970."""
 
+    event_id: str = ""
     timestamp: int = 0
     message: str = ""
 
