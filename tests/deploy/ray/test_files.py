@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import shlex
 import subprocess
 from collections.abc import Callable
@@ -96,6 +97,14 @@ def test_what_ray_makes_for_the_replicas() -> None:
     found = application(service(environment={"A": "b"}), options(path="toy", working_dir="s3://a/b.zip", packages=("modelport[sklearn]",)))
     assert found["runtime_env"] == {"env_vars": REPLICAS | {"A": "b"}, "working_dir": "s3://a/b.zip", "pip": ["modelport[sklearn]"]}
     assert application(service(), options())["runtime_env"] == {"env_vars": REPLICAS}
+
+
+def test_what_serve_puts_around_the_application_is_there_and_gives_way_to_another() -> None:
+    name = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
+    module, _, function = REPLICAS[name].partition(":")
+    assert callable(getattr(importlib.import_module(module), function))
+    asked = service(environment={name: "theirs.module:both"})
+    assert application(asked, options())["runtime_env"]["env_vars"] == REPLICAS | {name: "theirs.module:both"}
 
 
 @pytest.mark.parametrize("kube", [KUBERAY, Kube("rediss://r:1", None, "apps")])
