@@ -11,6 +11,7 @@ import pytest
 import uvloop
 
 from modelport.columns import Columns
+from modelport.engine import hold as holds
 from modelport.engine.batcher import Batch, Ticket
 from modelport.engine.hold import Hold
 
@@ -80,8 +81,15 @@ def test_it_looks_again_as_long_as_requests_come_in(loop):
 
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
-def test_after_a_batch_that_took_no_time_it_looks_once_however_many_come(loop):
+def test_when_its_time_is_up_it_looks_once_however_many_come(monkeypatch, loop):
+    monkeypatch.setattr(holds, "_LEAST_S", 0.0)
     assert freed_at(tickets=2, predict_s=0.0, arrivals=1000, loop=loop) == [6]
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_after_the_lightest_batch_there_is_time_for_some_looks(monkeypatch, loop):
+    monkeypatch.setattr(holds, "_LEAST_S", float("inf"))
+    assert freed_at(tickets=2, predict_s=0.0, arrivals=7, loop=loop) == [12]
 
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])

@@ -9,7 +9,9 @@ from time import perf_counter
 from modelport.engine.batcher import Batch
 from modelport.engine.executor import Listener
 
-_SHARE = 0.2  # of what the last batch took; larger shares make batches no larger, smaller ones leave requests behind
+# How long, while requests come in at every look: a share of what the last batch took, and at least what the front takes to write the
+# answers of some 64 requests and to read as many. Smaller ones leave requests behind, larger ones make batches no larger.
+_SHARE, _LEAST_S = 0.2, 1e-3
 
 
 class Hold:
@@ -28,7 +30,7 @@ class Hold:
     def begin(self, batch: Batch, predict_s: float) -> None:
         """Hold the next batch after this one, which took so many seconds; call it before the engine is told of the answer."""
         if len(batch.tickets) > 1 and not self.is_on:
-            self._look_soon(self._listener.waiting, perf_counter() + _SHARE * predict_s)
+            self._look_soon(self._listener.waiting, perf_counter() + max(_LEAST_S, _SHARE * predict_s))
 
     def _look_soon(self, seen: int, until_s: float) -> None:
         self.is_on = True
