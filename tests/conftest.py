@@ -21,7 +21,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
-from .registries import locked_registry, registry  # noqa: F401  # fixtures
+from .registries import locked_registry, push_index, registry  # noqa: F401  # fixtures
 
 REQUIRE_ALL = os.environ.get("MODELPORT_REQUIRE_ALL", "") not in ("", "0")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -95,3 +97,33 @@ def locked_registry(tmp_path_factory: pytest.TempPathFactory, require_program: C
     auth = {"htpasswd": {"realm": "test", "path": str(folder / "users")}}
     with running(require_program("docker-registry"), folder, auth) as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def push_index() -> Callable[..., str]:
+    """Push an index with one image of no layers, as one that is built for several platforms; gives its reference by digest."""
+    return _push_index
+
+
+def _push_index(host: str, folder: Path, tag: str, access: Any = None) -> str:
+    from modelport.image.media import CONFIG, INDEX, MANIFEST
+    from modelport.image.order import Access
+    from modelport.image.reference import parse
+    from modelport.image.registry import Registry
+    from modelport.image.store import Store, canonical
+
+    store = Store(folder / "store")
+    reference = parse(f"{host}/team/model:{tag}")
+    registry = Registry(reference, access or Access())
+    config = store.put(
+        canonical({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": []}, "tag": tag}), CONFIG
+    )
+    registry.upload(config, store)
+    manifest = canonical({"schemaVersion": 2, "mediaType": MANIFEST, "config": config.to_dict(), "layers": []})
+    one = store.put(manifest, MANIFEST)
+    registry.put_manifest(manifest, MANIFEST, one.digest)
+    listed = one.to_dict() | {"platform": {"os": "linux", "architecture": "amd64"}}
+    index = canonical({"schemaVersion": 2, "mediaType": INDEX, "manifests": [listed]})
+    registry.put_manifest(index, INDEX, tag)
+    registry.close()
+    return f"{reference.name}@sha256:{hashlib.sha256(index).hexdigest()}"

@@ -180,6 +180,19 @@ def test_what_may_get_better_is_told_and_waited_for(cluster: Any, api_server: An
 
 
 @pytest.mark.slow
+def test_a_tag_is_deployed_by_its_digest_and_noted(
+    cluster: Any, registry: Any, push_index: Callable[..., str], deploy: Callable[..., Any], modelport: Callable[..., Any], tmp_path: Path
+) -> None:
+    pushed, tag = push_index(registry.host, tmp_path, "noted"), f"{registry.host}/team/model:noted"
+    made = deploy("--image", tag, "--yes")
+    assert made.code == 0, made.err
+    assert f"{tag} is {pushed.partition('@')[2]} now" in made.err
+    assert cluster.store["deployments", "toy"]["spec"]["template"]["spec"]["containers"][0]["image"] == pushed
+    assert f"{pushed} ({tag})" in modelport("status", "k8s", "toy").out
+    assert deploy("--image", tag, "--plan").out == "nothing would change\n"
+
+
+@pytest.mark.slow
 def test_what_was_not_made_here_is_left_alone(cluster: Any, deploy: Callable[..., Any], modelport: Callable[..., Any]) -> None:
     cluster.put("services", {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "toy", "labels": {}}, "spec": {}})
     done = deploy("--image", FIRST, "--yes")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import socket
 from collections.abc import Callable
@@ -16,11 +15,9 @@ from modelport.deploy.base import Service
 from modelport.deploy.compose import TAG, Options, render
 from modelport.deploy.pinning import by_registry, names_a_registry, pinned
 from modelport.errors import MissingExtra, TargetRefused
-from modelport.image.media import CONFIG, INDEX, MANIFEST
 from modelport.image.order import Access, Credentials
 from modelport.image.reference import parse
 from modelport.image.registry import Registry
-from modelport.image.store import Store, canonical
 
 NOBODY = "127.0.0.1:1/team/model:1"
 
@@ -29,27 +26,8 @@ def service(image: str) -> Service:
     return Service("toy", "toy", "1", image)
 
 
-def push(host: str, folder: Path, tag: str, access: Access | None = None) -> str:
-    """Push an index with one image of no layers, as one that is built for several platforms; returns its reference by digest."""
-    store = Store(folder / "store")
-    reference = parse(f"{host}/team/model:{tag}")
-    registry = Registry(reference, access or Access())
-    config = store.put(
-        canonical({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": []}, "tag": tag}), CONFIG
-    )
-    registry.upload(config, store)
-    manifest = canonical({"schemaVersion": 2, "mediaType": MANIFEST, "config": config.to_dict(), "layers": []})
-    one = store.put(manifest, MANIFEST)
-    registry.put_manifest(manifest, MANIFEST, one.digest)
-    listed = one.to_dict() | {"platform": {"os": "linux", "architecture": "amd64"}}
-    index = canonical({"schemaVersion": 2, "mediaType": INDEX, "manifests": [listed]})
-    registry.put_manifest(index, INDEX, tag)
-    registry.close()
-    return f"{reference.name}@sha256:{hashlib.sha256(index).hexdigest()}"
-
-
-def test_a_tag_becomes_the_digest_of_the_index_that_the_registry_has(registry: Any, tmp_path: Path) -> None:
-    first = push(registry.host, tmp_path, "moved")
+def test_a_tag_becomes_the_digest_of_the_index_that_the_registry_has(registry: Any, push_index: Callable[..., str], tmp_path: Path) -> None:
+    first = push_index(registry.host, tmp_path, "moved")
     tag = f"{registry.host}/team/model:moved"
     found, said = pinned(service(tag))
     assert (found.image, found.tag) == (first, tag)
@@ -57,13 +35,15 @@ def test_a_tag_becomes_the_digest_of_the_index_that_the_registry_has(registry: A
     assert pinned(found) == (found, ""), "what is by digest is asked of nobody"
 
 
-def test_without_a_tag_the_newest_is_meant(registry: Any, tmp_path: Path) -> None:
-    pushed = push(registry.host, tmp_path, "latest")
+def test_without_a_tag_the_newest_is_meant(registry: Any, push_index: Callable[..., str], tmp_path: Path) -> None:
+    pushed = push_index(registry.host, tmp_path, "latest")
     assert by_registry(f"{registry.host}/team/model:latest") == by_registry(f"{registry.host}/team/model") == pushed
 
 
-def test_the_login_that_docker_keeps_is_used(locked_registry: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pushed = push(locked_registry.host, tmp_path, "1", Access(Credentials("AWS", "secret")))
+def test_the_login_that_docker_keeps_is_used(
+    locked_registry: Any, push_index: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pushed = push_index(locked_registry.host, tmp_path, "1", Access(Credentials("AWS", "secret")))
     monkeypatch.delenv("REGISTRY_AUTH_FILE", raising=False)
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -110,9 +90,9 @@ NEEDS = {"ray": ("--redis", "redis:6379")}
 @pytest.mark.slow
 @pytest.mark.parametrize("target", EMITTED)
 def test_files_hold_the_digest_and_the_command_says_which_tag_it_was(
-    target: str, registry: Any, modelport: Callable[..., Any], toy: Path, tmp_path: Path
+    target: str, registry: Any, push_index: Callable[..., str], modelport: Callable[..., Any], toy: Path, tmp_path: Path
 ) -> None:
-    pushed = push(registry.host, tmp_path, "1")
+    pushed = push_index(registry.host, tmp_path, "1")
     tag = f"{registry.host}/team/model:1"
     common = ("deploy", target, toy, "--emit", "out", *NEEDS.get(target, ()))
     done = modelport(*common, "--image", tag)

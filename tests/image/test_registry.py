@@ -350,8 +350,9 @@ def test_ecr_is_asked_for_a_login_through_the_aws_account(
         monkeypatch.setenv("AWS_ENDPOINT_URL_ECR", f"http://127.0.0.1:{server.server_address[1]}")
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             monkeypatch.setenv(name, "test")
-        assert credentials("123456789012.dkr.ecr.eu-central-1.amazonaws.com") == Credentials("AWS", "of ecr")
-        assert asked == [{"registryIds": ["123456789012"]}]
+        for host in ("dkr.ecr.eu-central-1.amazonaws.com", "dkr-ecr.eu-central-1.on.aws"):  # the second has IPv6 addresses too
+            assert credentials(f"123456789012.{host}") == Credentials("AWS", "of ecr")
+        assert asked == [{"registryIds": ["123456789012"]}] * 2
         with pytest.raises(TargetRefused, match="not authorized to perform"):
             credentials("999999999999.dkr.ecr.eu-central-1.amazonaws.com")
     finally:

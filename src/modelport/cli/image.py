@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -136,9 +137,9 @@ def _next(built: Built, order: Order) -> list[str]:
     """What to run next, with what was made."""
     run = "--rm --read-only --cap-drop all -p 8080:8080"
     if order.is_pushed:
-        return [f"podman run {run} {built.reference}", f"modelport deploy k8s {order.file} --image {built.reference}"]
+        return [f"podman run {run} {built.reference}", f"modelport deploy k8s {shlex.quote(str(order.file))} --image {built.reference}"]
     if order.engine != "native":
         return [f"{order.engine} run {run} {built.tag}"]
     if built.output.startswith("oci:"):
-        return [f"podman run {run} $(podman pull {built.output})"]
-    return [f"podman load -i {built.output} && podman run {run} {built.tag}"]
+        return [f"podman run {run} $(podman pull {shlex.quote(built.output)})"]
+    return [f"podman load -i {shlex.quote(built.output)} && podman run {run} {built.tag}"]

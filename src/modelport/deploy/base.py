@@ -70,6 +70,8 @@ class Service:
     def __post_init__(self) -> None:
         check_name(self.name)
         check_reference(self.image)
+        if self.tag:
+            check_reference(self.tag)
         check_size(self.size)
         check_scale(self.scale)
         check_environment(self.environment)

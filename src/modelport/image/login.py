@@ -18,7 +18,7 @@ from modelport.image.reference import HUB
 from modelport.image.transport import Call, Transport, host_of
 
 _HELPER_TIMEOUT_S = 30
-_ECR = re.compile(r"[0-9]{12}\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?\Z")
+_ECR = re.compile(r"[0-9]{12}\.dkr[.-]ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.(?:on\.aws|amazonaws\.com(?:\.cn)?)\Z")
 _IDENTITY = "<token>"
 """A user of this name has no password, but a token to ask for others with (OAuth 2 refresh token)."""
 
