@@ -308,7 +308,7 @@ def test_the_command_writes_one_file(
 def test_the_verbs_hand_over_to_docker(
     modelport: Callable[..., Any], toy: Path, tmp_path: Path, recorder: Callable[..., tuple[str, ...]]
 ) -> None:
-    recorder()
+    recorder(said=" Container toy-model-1 Started")
     path = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
     asked = ("deploy", "compose", toy, "--image", f"a/b@{DIGEST}", "--port", "5005")
     assert modelport(*asked, env=path).code == 2  # nobody to ask
@@ -316,6 +316,7 @@ def test_the_verbs_hand_over_to_docker(
     assert modelport(*asked, "--plan", env=path).code == 0
     assert "--dry-run" in (tmp_path / "called").read_text().split()
     done = modelport(*asked, "--yes", env=path)
+    assert done.err == "Container toy-model-1 Started\n"
     assert (done.code, done.out) == (0, "answers at http://127.0.0.1:5005/; next: modelport status compose toy\n")
     assert yaml.safe_load((tmp_path / "read").read_text())["name"] == "toy"
     told = modelport("status", "compose", "toy", env=path)

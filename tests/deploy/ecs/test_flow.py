@@ -6,6 +6,9 @@ The imitation does what it is told and refuses nothing, so what AWS refuses is i
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -111,6 +114,14 @@ def followed(name: str, group: str) -> None:
     with pytest.raises(KeyboardInterrupt):
         shown.extend(logs(Account(), name, 3600, 2, pause))  # a list keeps what it took before the end
     assert [line.split("\\")[0] for line in shown] == ["line 1", "line 2", "later", "late"]
+    command = [Path(sys.executable).with_name("modelport"), "logs", "ecs", name, "--follow"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        told = [process.stdout.readline().split("\\")[0].strip() for _ in range(5)]
+        process.send_signal(signal.SIGINT)
+        _, complaint = process.communicate(timeout=60)
+    assert told[:3] == ["line 0", "line 1", "line 2"]
+    assert (process.returncode, complaint) == (0, ""), "Ctrl-C is how it ends"
 
 
 def test_a_repository_is_made_once_and_taken_away_with_the_service(aws: str, heard: Heard) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import botocore.exceptions as failures
 import pytest
@@ -394,6 +396,16 @@ def test_an_image_that_is_not_in_its_repository(offline: None) -> None:
     found = {"imageDetails": [{"imageDigest": "sha256:" + "d" * 64}]}
     with answering({"ecr": [("describe_images", found)]}) as account:
         assert images.by_digest(account, tagged).endswith("team/model@sha256:" + "d" * 64)
+
+
+def test_an_image_of_another_registry_is_asked_for_there(
+    offline: None, registry: Any, push_index: Callable[..., str], tmp_path: Path
+) -> None:
+    del offline
+    pushed = push_index(registry.host, tmp_path, "elsewhere")
+    with answering({}) as account:
+        assert images.by_digest(account, f"{registry.host}/team/model:elsewhere") == pushed
+    assert images.asker(None)(f"{registry.host}/team/model:elsewhere") == pushed
 
 
 def test_a_stack_that_cannot_be_deleted_says_what_holds_it(offline: None, heard: Heard) -> None:
