@@ -22,9 +22,7 @@ from modelport.bundle.copying import Copier
 from modelport.bundle.folder import MANIFEST, Bundle, check_pin, open_bundle
 from modelport.bundle.private import PrivateFolder
 from modelport.errors import LoadError, RefusedFile, UnreadableFile
-from modelport.formats import onnx_outside
 from modelport.formats.base import Options
-from modelport.forms.onnx_proto import outline
 
 _SMALL_BYTES = 64 << 20
 _SIBLINGS = 100
@@ -170,25 +168,28 @@ def _artifact(copier: Copier, bundle: Bundle, name: str) -> None:
     else:
         copier.file(bundle.root / name, name)
     copied, folder = copier.target / name, (bundle.root / name).parent
-    for other in _data_beside(copied):
-        with onnx_outside.opened(folder, other) as file:
-            copier.descriptor(file.fileno(), folder / other, os.path.normpath(Path(name).parent / other))
+    if formats.identify(copied).name == "onnx":
+        _copy_data_beside(copier, name, folder)
     if not bundle.is_folder and _is_of_weights_only(copied):
         for path in sorted(folder.glob("*.json"))[:_SIBLINGS]:
             if path.is_file() and path.stat().st_size <= _SMALL_BYTES:
                 copier.file(path, path.name)
 
 
-def _data_beside(path: Path) -> list[str]:
-    """Return the names of the files that an ONNX model keeps tensors in. Raises: RefusedFile for what is no plain name."""
-    if formats.identify(path).name != "onnx":
-        return []
-    outside = outline(path.read_bytes()).outside
+def _copy_data_beside(copier: Copier, name: str, folder: Path) -> None:
+    """Copy the files in which an ONNX model keeps tensors. Raises: RefusedFile for what is no plain name."""
+    from modelport.formats.onnx_outside import check, opened  # a front of another kind of file needs neither
+    from modelport.forms.onnx_proto import outline
+
+    copied = copier.target / name
+    outside = outline(copied.read_bytes()).outside
     try:
-        onnx_outside.check(outside)
+        check(outside)
     except RefusedFile as error:
-        raise RefusedFile(f"{path.name}: {error.message}") from error
-    return sorted({item.location for item in outside})
+        raise RefusedFile(f"{copied.name}: {error.message}") from error
+    for other in sorted({item.location for item in outside}):
+        with opened(folder, other) as file:
+            copier.descriptor(file.fileno(), folder / other, os.path.normpath(Path(name).parent / other))
 
 
 def _is_of_weights_only(path: Path) -> bool:

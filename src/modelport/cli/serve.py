@@ -10,7 +10,7 @@ import click
 from modelport.cli.flags import settings
 from modelport.config import SETTINGS, Value
 from modelport.errors import UsageError
-from modelport.server.single import import_numpy, import_structlog
+from modelport.server.single import import_libraries
 
 DEFAULT_FILE = Path("/opt/ml/model")
 
@@ -23,8 +23,7 @@ def command(files: tuple[Path, ...], **flags: Value) -> None:
 
     Without FILE: the path in MODELPORT_FILE, else /opt/ml/model.
     """
-    import_numpy()
-    import_structlog()
+    import_libraries()
     from modelport.server.announce import announcement
     from modelport.server.live import Live
     from modelport.server.local import serve

@@ -13,6 +13,7 @@ from typing import Literal
 import structlog
 
 from modelport.config import Settings
+from modelport.engine import kernel
 from modelport.engine.engine import Engine
 from modelport.engine.models import Models
 from modelport.http.app import App, build
@@ -89,6 +90,7 @@ def _settle() -> None:
     With Python's own thresholds a body of millions of small lists took 3.0 s to read, most of it in the collector; 0.6 s without.
     """
     gc.collect()
+    kernel.trim()
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
 

@@ -56,9 +56,11 @@ def reserve(settings: Settings) -> Reservation:
 async def listen(loop: asyncio.AbstractEventLoop, app: App, settings: Settings, shared_port: int = 0) -> asyncio.Server:
     """Listen for clients; at the shared port if there is one. Raises: UsageError where that cannot be."""
     port = shared_port or settings.port
+    # As text even "127.0.0.1" goes through the codec of international names, whose tables are 0.4 MB.
+    hosts = [settings.host.encode()] if settings.host and settings.host.isascii() else settings.host
     try:
         return await loop.create_server(
-            app.connect(loop), settings.host, port, ssl=tls(settings), backlog=_BACKLOG, reuse_port=True if shared_port else None
+            app.connect(loop), hosts, port, ssl=tls(settings), backlog=_BACKLOG, reuse_port=True if shared_port else None
         )
     except OSError as error:
         raise _refusal(settings, error) from error

@@ -8,19 +8,21 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modelport.bundle.folder import open_bundle
 from modelport.bundle.private import sweep
 from modelport.bundle.snapshot import Snapshot, record, take
 from modelport.config import Settings, Value, resolve
 from modelport.server import staffing
-from modelport.server.channel import Order
 from modelport.server.listening import Reservation, reserve, tls, url
 from modelport.server.live import Live, Served
-from modelport.server.supervisor import Plan, supervise
 from modelport.server.workers import options
 from modelport.telemetry import logs
 from modelport.telemetry.reports import Report
+
+if TYPE_CHECKING:
+    from modelport.server.channel import Order
 
 Announce = Callable[[Live], None]
 
@@ -52,6 +54,8 @@ def _serve_alone(snapshots: Sequence[Snapshot], settings: Settings, announce: An
 
 
 def _serve_together(snapshots: Sequence[Snapshot], settings: Settings, announce: Announce) -> None:
+    from modelport.server.supervisor import Plan, supervise  # not wanted in a front that is alone
+
     staffing.workers(settings, staffing.machine(), 0)  # refused before anything is started
     settings.api_keys()
     tls(settings)
@@ -69,6 +73,8 @@ def _decide(models: list[Served], report: Report) -> int:
 
 
 def _orders(snapshots: Sequence[Snapshot], settings: Settings, reservation: Reservation) -> Callable[[int, int, bool], Order]:
+    from modelport.server.channel import Order
+
     run_key = secrets.token_hex(16)
     values = {name: _plain(value) for name, value in asdict(settings).items()}
     records = [record(snapshot) for snapshot in snapshots]

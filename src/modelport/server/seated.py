@@ -9,7 +9,7 @@ import socket
 import sys
 
 from modelport.engine.kernel import die_with_parent
-from modelport.server.single import import_numpy, import_structlog
+from modelport.server.single import import_libraries
 
 
 def main(fd: int) -> int:
@@ -17,8 +17,7 @@ def main(fd: int) -> int:
     die_with_parent()
     sock = socket.socket(fileno=fd)
     sock.set_inheritable(False)  # a worker that had it would keep the supervisor from seeing this process end
-    import_numpy()
-    import_structlog()
+    import_libraries()
     from modelport.server.channel import receive_order
     from modelport.server.link import sit
 
