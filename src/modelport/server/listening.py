@@ -7,10 +7,13 @@ import socket
 import ssl
 import sys
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from modelport.config import Settings
 from modelport.errors import UsageError
-from modelport.http.app import App
+
+if TYPE_CHECKING:
+    from modelport.http.app import App  # 3 MB that a supervisor, which reserves the port, has no use for
 
 _BACKLOG = 4096
 
