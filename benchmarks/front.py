@@ -139,11 +139,13 @@ def under_load(seconds: int, rounds: int) -> None:
             server = Server(line, port, log=place / "log", env={"XDG_CACHE_HOME": str(place / "cache")})
             try:
                 server.first_answer("/predict", json.dumps([ROW]).encode())
-                sample = quietest(server, "/predict", [json.dumps([ROW])], connections=64, seconds=seconds)
+                sample, alone = (quietest(server, "/predict", [json.dumps([ROW])], connections=count, seconds=seconds) for count in (64, 1))
             finally:
                 server.stop()
             found[name].append(sample.requests_per_s)
-            print(f"{name}: {sample.requests_per_s:,.0f}/s, p50 {sample.p50_ms} ms, p99 {sample.p99_ms} ms, other {sample.other_cores:.2f}")
+            print(
+                f"{name}: {sample.requests_per_s:,.0f}/s, p50 {sample.p50_ms} ms, p99 {sample.p99_ms} ms; at one connection p50 {alone.p50_ms} ms"
+            )
     medians = {name: statistics.median(values) for name, values in found.items()}
     ours = medians.pop("modelport, echo")
     print(", ".join(f"{ours / value:.2f} x {name}" for name, value in medians.items()))
