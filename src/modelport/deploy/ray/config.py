@@ -27,6 +27,8 @@ ENVIRONMENT = {
     "RAY_SERVE_HAPROXY_TUNE_BUFSIZE": "131072",
     # For how long a replica that is to end serves on at least, while HAProxy hears of it, which takes it a second; else 30.
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "5",
+    # Serve ends a proxy that does not start within this, and then answers the first deployment with 500; 5 s are too few on a busy node.
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "50",
     "RAY_AUTH_MODE": "token",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
