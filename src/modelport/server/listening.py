@@ -63,7 +63,12 @@ async def listen(loop: asyncio.AbstractEventLoop, app: App, settings: Settings, 
     hosts = [settings.host.encode()] if settings.host and settings.host.isascii() else settings.host
     try:
         return await loop.create_server(
-            app.connect(loop), hosts, port, ssl=tls(settings), backlog=_BACKLOG, reuse_port=True if shared_port else None
+            app.connect(loop),
+            hosts,  # type: ignore[arg-type]  # both loops take bytes, as getaddrinfo does
+            port,
+            ssl=tls(settings),
+            backlog=_BACKLOG,
+            reuse_port=True if shared_port else None,
         )
     except OSError as error:
         raise _refusal(settings, error) from error
