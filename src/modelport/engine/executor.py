@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -125,7 +126,7 @@ class EngineMeasures:
         self.batched_rows += rows
         self.predict_s += predict_s
         self.row_s = (self.row_s + predict_s / rows) / 2 if rows else self.row_s
-        self.batch_rows[next((at for at, bound in enumerate(ROW_BUCKETS) if rows <= bound), len(ROW_BUCKETS))] += 1
+        self.batch_rows[bisect_left(ROW_BUCKETS, rows)] += 1
 
 
 @dataclass(frozen=True, slots=True)
