@@ -30,18 +30,22 @@ def test_a_signal_drains_and_ends_with_exit_code_0(serve: Callable[..., object],
 
 
 def test_a_signal_while_the_model_loads_ends_it_as_well(command: Path, toy: Path, tmp_path: Path, unused_port: int) -> None:
-    """The load hook tells through a named pipe that it runs, and would never end by itself."""
+    """The load hook tells through a named pipe that it runs, and waits for another one that nobody writes to.
+
+    With one for both, the hook of the throw-away process could take what the worker's tells.
+    """
     os.mkfifo(tmp_path / "pipe")
+    os.mkfifo(tmp_path / "never")
     (toy / "toy.py").write_text(
-        f"def load(folder):\n    open({str(tmp_path / 'pipe')!r}, 'w').write('x')\n    open({str(tmp_path / 'pipe')!r}).read()\n"
+        f"def load(folder):\n    open({str(tmp_path / 'pipe')!r}, 'w').write('x')\n    open({str(tmp_path / 'never')!r}).read()\n"
     )
     (toy / "model.toml").write_text((toy / "model.toml").read_text().replace('predict = "toy.py:predict"\n', ""))
     line = [command, "serve", toy, "--port", str(unused_port), "--workers", "1", "--sandbox", "off"]
     process = subprocess.Popen(line, stderr=subprocess.PIPE)
     with (tmp_path / "pipe").open() as pipe:
         assert pipe.read() in ("x", "xx")  # the throw-away process loads as well
-    process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=60)
+        process.send_signal(signal.SIGTERM)  # with the pipe open: a hook that tells it late does not fail
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
 
 
