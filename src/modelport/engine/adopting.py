@@ -89,7 +89,7 @@ class Adopting:
 
     @property
     def free(self) -> int:
-        """Whether a batch would be started at once."""
+        """How many batches would be started at once."""
         return self._inner.free
 
     @property

@@ -191,6 +191,7 @@ async def _end(process: asyncio.subprocess.Process, scratch: Path | None) -> int
 
 
 async def _start(command: Command, fd: int) -> asyncio.subprocess.Process:
+    # A list of arguments without a shell, made by ``confinement`` alone: nothing of a request or of a model's file is in it but paths of ours.
     return await asyncio.create_subprocess_exec(
         *command.arguments,
         str(fd),

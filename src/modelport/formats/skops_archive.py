@@ -89,6 +89,7 @@ def _header(content: bytes) -> Block:
     if size > _MOST_HEADER_BYTES or start + size > len(content):
         raise UnreadableFile("an array of the skops file has a header longer than itself; the file is damaged")
     try:
+        # The header is a literal by numpy's format; literal_eval makes nothing else, runs nothing, and the size is bounded above.
         told = ast.literal_eval(content[start : start + size].decode("utf-8" if version == b"\x03" else "latin1"))
         dtype = np.lib.format.descr_to_dtype(told["descr"])
         shape, is_fortran = told["shape"], told["fortran_order"]

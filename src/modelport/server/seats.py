@@ -100,6 +100,7 @@ async def occupy(seat: Seat, order: Order, received: Callable[[Seat, Message], N
 
 
 async def _start(fd: int) -> asyncio.subprocess.Process:
+    # This very Python and a module of ours, without a shell; what the front is to do comes over the socket.
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-m", "modelport.server.seated", str(fd)),
         pass_fds=(fd,),
