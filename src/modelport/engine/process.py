@@ -191,7 +191,7 @@ async def _end(process: asyncio.subprocess.Process, scratch: Path | None) -> int
 
 
 async def _start(command: Command, fd: int) -> asyncio.subprocess.Process:
-    # A list of arguments without a shell, made by ``confinement`` alone: nothing of a request or of a model's file is in it but paths of ours.
+    # A list without a shell, which ``confinement`` makes of settings and paths; nothing of a request is in it.
     return await asyncio.create_subprocess_exec(
         *command.arguments,
         str(fd),
